@@ -1,0 +1,87 @@
+"""What an actor needs from the world, as small protocols, and the exceptions that the world may raise.
+
+Refusals are values (see `seatmap.refusals`); an exception here means that the world failed or that this process is
+not the one to ask. The edge answers all of them with 503 and `Retry-After`, except `UnknownShowtime` (404).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors.seatmap.events import Record
+from actors.seatmap.layout import Layout
+from actors.seatmap.state import SeatMap
+from actors.seatmap.terms import Instant
+
+
+class WorldFailure(Exception):
+    """Something outside failed; the same command may be sent again."""
+
+
+class JournalDown(WorldFailure):
+    """The log cannot be reached, or nobody knows whether an append arrived."""
+
+
+class Deposed(WorldFailure):
+    """Another owner has taken the showtime over: this one must stop."""
+
+
+class Overloaded(WorldFailure):
+    """A bounded queue is full."""
+
+
+class Draining(WorldFailure):
+    """The process is stopping and takes no new work."""
+
+
+class Rejected(WorldFailure):
+    """The log refused exactly this append for its content; nothing else was touched."""
+
+
+class UnknownShowtime(Exception):
+    """No showtime with that id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A showtime as the log knows it, owned by the epoch that was just taken."""
+
+    epoch: int
+    state: SeatMap
+
+
+class Journal(Protocol):
+    """The event log. One writer per process; an append is durable when it returns."""
+
+    async def acquire(self, showtime_id: str) -> Loaded:
+        """Raise the epoch, then read snapshot and tail. UnknownShowtime, JournalDown."""
+        ...
+
+    async def append(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record]) -> None:
+        """Store records that lead from `before` to `after`. Deposed, Rejected, JournalDown; then nothing is stored,
+        except after JournalDown, where only the log knows."""
+        ...
+
+    async def recall(self, showtime_id: str, command_ids: Sequence[str]) -> Sequence[Record]:
+        """The records that these retryable commands caused, oldest first."""
+        ...
+
+    async def snapshot(self, state: SeatMap) -> None:
+        """Keep a state, so that the next recovery is short. Failing is harmless."""
+        ...
+
+
+class Layouts(Protocol):
+    async def layout(self, layout_id: str) -> Layout: ...
+
+
+class Publisher(Protocol):
+    """Hears of every durable change, in order. Must return at once."""
+
+    def publish(self, epoch: int, records: Sequence[Record], state: SeatMap) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> Instant:
+        """Database time, as well as this process knows it."""
+        ...

@@ -1,0 +1,183 @@
+"""Commands: what somebody wishes. Each may be refused.
+
+Ids inside a command are minted at the edge, so that deciding stays free of randomness. Who asks comes from the token
+and stands in the `Cause`; nothing a client sends sets an identity or a price.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from actors.seatmap.terms import Terms
+
+
+class ActorKind(StrEnum):
+    CUSTOMER = "customer"
+    STAFF = "staff"
+    SYSTEM = "system"
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something happened: who asked, by which command.
+
+    `retryable` means the client chose the command id (its idempotency key) and may send the command again; the answer
+    is then remembered. `intent` is a hash of what was asked for: the same id with another intent is refused.
+    """
+
+    command_id: str
+    kind: ActorKind
+    actor_id: str
+    request_id: str = ""
+    retryable: bool = False
+    intent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class BestAvailable:
+    """Ask for `count` seats together instead of naming them."""
+
+    count: int
+    category: str | None = None
+    accessible: bool = False
+    near_row: str | None = None
+    allow_split: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSeats(Command):
+    """Hold `seats` in the order given, or the best available; `ticket_types` names the type of some seats.
+
+    With `best_available` all seats get `ticket_type` (or the tariff's default).
+    """
+
+    hold_id: str
+    seats: tuple[str, ...] = ()
+    ticket_types: Mapping[str, str] = field(default_factory=dict)
+    best_available: BestAvailable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeHold(Command):
+    """Swap seats in one step, or change ticket types; also adds seats to a hold."""
+
+    hold_id: str
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    ticket_types: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RenewHold(Command):
+    hold_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHold(Command):
+    """Idempotent for its owner: releasing what has already ended changes nothing."""
+
+    hold_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceBooking(Command):
+    """Turn a hold into a booking that waits for its payment."""
+
+    hold_id: str
+    booking_id: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookSeats(Command):
+    """Hold and booking in one turn, for clients that never hold."""
+
+    hold_id: str
+    booking_id: str
+    reference: str
+    seats: tuple[str, ...]
+    ticket_types: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StartPayment(Command):
+    """The customer enters payment: at least `payment_seconds_min` more from now."""
+
+    booking_id: str
+    payment_id: str
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmBooking(Command):
+    """Money arrived, says the provider: `amount` in minor units of `currency`."""
+
+    booking_id: str
+    payment_id: str
+    amount: int
+    currency: str
+    provider: str
+    provider_payment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelBooking(Command):
+    """Whole, or only `seats` of it. A confirmed booking gets money back as its refund policy says."""
+
+    booking_id: str
+    seats: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class BlockKind(StrEnum):
+    HOUSE = "house"
+    BROKEN = "broken"
+    TECH = "tech"
+    ACCESSIBLE = "accessible"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSeats(Command):
+    seats: tuple[str, ...]
+    reason: str
+    kind: BlockKind = BlockKind.HOUSE
+
+
+@dataclass(frozen=True, slots=True)
+class UnblockSeats(Command):
+    seats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSales(Command):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSales(Command):
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelShowtime(Command):
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule(Command):
+    """Only times may differ from the present terms."""
+
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Expire(Command):
+    """Posted by the actor's own timer: nothing but what is due happens."""
+
+

@@ -1,0 +1,271 @@
+"""Events: what happened. Past tense, one fact each, complete enough to be folded without today's rules.
+
+A `Record` is an event as the log keeps it: with its gap-free version, its time and its cause. `public_delta` is what
+an event means to people who watch the map. Personal data never enters the log.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from actors.seatmap.commands import BlockKind, Cause
+from actors.seatmap.terms import Instant, Terms
+
+SCHEMA: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One seat with its quote, in minor units: `amount` base price, `fee` and `tax` on top."""
+
+    seat: str
+    category: str
+    ticket_type: str
+    amount: int
+    fee: int
+    tax: int
+
+    @property
+    def total(self) -> int:
+        return self.amount + self.fee + self.tax
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    id: str
+    seat: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowtimeScheduled:
+    number: int
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class ShowtimeRescheduled:
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class ShowtimeStarted:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ShowtimeCompleted:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ShowtimeCancelled:
+    """The last fact of a turn that first released every hold and cancelled every booking, each by its own event."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SalesOpened:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SalesClosed:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsHeld:
+    hold_id: str
+    owner: str
+    lines: tuple[Line, ...]
+    expires_at: Instant
+    renewals_left: int
+    next_to_each_other: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChanged:
+    """`lines` is the whole hold afterwards; `freed` the seats that left it."""
+
+    hold_id: str
+    owner: str
+    lines: tuple[Line, ...]
+    freed: tuple[str, ...]
+    next_to_each_other: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRenewed:
+    hold_id: str
+    owner: str
+    expires_at: Instant
+    renewals_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldReleased:
+    hold_id: str
+    owner: str
+    seats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldExpired:
+    hold_id: str
+    owner: str
+    seats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookingPlaced:
+    """The hold became a booking; its seats stay held until `expires_at`."""
+
+    booking_id: str
+    reference: str
+    hold_id: str
+    owner: str
+    lines: tuple[Line, ...]
+    currency: str
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentStarted:
+    booking_id: str
+    payment_id: str
+    owner: str
+    provider: str
+    amount: int
+    currency: str
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class BookingConfirmed:
+    """Paid (or free of charge): the seats are sold. `late` = its time had run out, but every seat was still free."""
+
+    booking_id: str
+    owner: str
+    seats: tuple[str, ...]
+    tickets: tuple[Ticket, ...]
+    payment_id: str
+    provider: str
+    provider_payment_id: str
+    amount: int
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RefundDecided:
+    """Money that arrived cannot buy the seats: it goes back. Sticky: later news of that payment changes nothing."""
+
+    booking_id: str
+    owner: str
+    payment_id: str
+    provider: str
+    provider_payment_id: str
+    amount: int
+    currency: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookingExpired:
+    booking_id: str
+    owner: str
+    seats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookingCancelled:
+    """`seats` are free again; `whole` when none is left. `refund` in minor units, 0 when nothing was paid."""
+
+    booking_id: str
+    owner: str
+    seats: tuple[str, ...]
+    whole: bool
+    refund_id: str
+    refund: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsBlocked:
+    seats: tuple[str, ...]
+    kind: BlockKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsUnblocked:
+    seats: tuple[str, ...]
+
+
+Event = (
+    ShowtimeScheduled
+    | ShowtimeRescheduled
+    | ShowtimeStarted
+    | ShowtimeCompleted
+    | ShowtimeCancelled
+    | SalesOpened
+    | SalesClosed
+    | SeatsHeld
+    | HoldChanged
+    | HoldRenewed
+    | HoldReleased
+    | HoldExpired
+    | BookingPlaced
+    | PaymentStarted
+    | BookingConfirmed
+    | RefundDecided
+    | BookingExpired
+    | BookingCancelled
+    | SeatsBlocked
+    | SeatsUnblocked
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event in the log. `version` is gap-free from 1 within its showtime."""
+
+    version: int
+    at: Instant
+    cause: Cause
+    event: Event
+
+
+_NOTHING: Final[Mapping[str, tuple[str, ...]]] = {}
+
+
+def public_delta(event: Event) -> Mapping[str, tuple[str, ...]]:
+    """The seats an event changes, by the public state they have afterwards: `{"held": …, "free": …}`."""
+    match event:
+        case SeatsHeld(lines=lines):
+            return {"held": tuple(line.seat for line in lines)}
+        case HoldChanged(lines=lines, freed=freed):
+            return {"held": tuple(line.seat for line in lines), "free": freed}
+        case HoldReleased(seats=seats) | HoldExpired(seats=seats) | BookingExpired(seats=seats):
+            return {"free": seats}
+        case BookingCancelled(seats=seats) | SeatsUnblocked(seats=seats):
+            return {"free": seats}
+        case BookingConfirmed(seats=seats):
+            return {"sold": seats}
+        case SeatsBlocked(seats=seats):
+            return {"blocked": seats}
+        case _:
+            return _NOTHING
+
+
+def changes_showtime(event: Event) -> bool:
+    """Whether watchers must learn of a new status or sales state of the whole showtime."""
+    return isinstance(
+        event,
+        ShowtimeRescheduled | ShowtimeStarted | ShowtimeCompleted | ShowtimeCancelled | SalesOpened | SalesClosed,
+    )
+
+
+def owner_of(event: Event) -> str | None:
+    """The customer whose own holds or bookings an event changes."""
+    return getattr(event, "owner", None)

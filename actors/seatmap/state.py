@@ -1,0 +1,397 @@
+"""The state of one seat map, and `evolve`, the only function that moves it.
+
+A `SeatMap` is never changed once anybody outside this module can see it. `evolve` folds records into a private copy
+and hands that over, so a turn pays for one copy and a replay of any length pays for one as well.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from actors.seatmap import events as e
+from actors.seatmap.commands import BlockKind
+from actors.seatmap.events import Line, Record, Ticket
+from actors.seatmap.layout import Layout
+from actors.seatmap.memory import Memory
+from actors.seatmap.terms import Instant, Terms
+
+NEVER: Final[Instant] = 1 << 62
+
+
+class Status(StrEnum):
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class Sales(StrEnum):
+    NOT_OPEN = "not_open"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class BookingStatus(StrEnum):
+    PENDING_PAYMENT = "pending_payment"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class SeatState(StrEnum):
+    """What the public may know of a seat that is not free."""
+
+    HELD = "held"
+    SOLD = "sold"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Why a seat is not free. `by` is the hold, the booking, or the block's reason."""
+
+    state: SeatState
+    by: str
+    kind: BlockKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    id: str
+    owner: str
+    lines: tuple[Line, ...]
+    expires_at: Instant
+    first_held_at: Instant
+    renewals_left: int
+    next_to_each_other: bool
+
+    @property
+    def seats(self) -> tuple[str, ...]:
+        return tuple(line.seat for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """`lines` are the seats that are still part of it; `paid` and `refunded` in minor units."""
+
+    id: str
+    reference: str
+    hold_id: str
+    owner: str
+    lines: tuple[Line, ...]
+    currency: str
+    status: BookingStatus
+    expires_at: Instant
+    tickets: tuple[Ticket, ...] = ()
+    payment_id: str = ""
+    paid: int = 0
+    refunded: int = 0
+    refunded_payments: tuple[str, ...] = ()
+
+    @property
+    def seats(self) -> tuple[str, ...]:
+        return tuple(line.seat for line in self.lines)
+
+    @property
+    def total(self) -> int:
+        return sum(line.total for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class SeatMap:
+    """Everything that is true of one showtime's seats at `version`.
+
+    `taken` has every seat that is not free. `pledged` counts each customer's seats in live holds and unpaid bookings.
+    `deadline` is never later than the next moment at which something is due; it may be earlier.
+    """
+
+    showtime_id: str
+    layout: Layout
+    number: int
+    version: int
+    terms: Terms
+    status: Status
+    sales: Sales
+    taken: Mapping[str, Claim]
+    holds: Mapping[str, Hold]
+    bookings: Mapping[str, Booking]
+    pledged: Mapping[str, int]
+    held: int
+    sold: int
+    blocked: int
+    deadline: Instant
+    memory: Memory
+
+    @property
+    def free(self) -> int:
+        return self.layout.capacity - self.held - self.sold - self.blocked
+
+
+class Draft:
+    """A seat map under construction: the same fields as `SeatMap`, mutable, seen by nobody but the fold."""
+
+    def __init__(self, of: SeatMap) -> None:
+        self.showtime_id = of.showtime_id
+        self.layout = of.layout
+        self.number = of.number
+        self.version = of.version
+        self.terms = of.terms
+        self.status = of.status
+        self.sales = of.sales
+        self.taken = dict(of.taken)
+        self.holds = dict(of.holds)
+        self.bookings = dict(of.bookings)
+        self.pledged = dict(of.pledged)
+        self.held = of.held
+        self.sold = of.sold
+        self.blocked = of.blocked
+        self.deadline = of.deadline
+        self.memory = of.memory
+
+    def publish(self) -> SeatMap:
+        return SeatMap(
+            self.showtime_id,
+            self.layout,
+            self.number,
+            self.version,
+            self.terms,
+            self.status,
+            self.sales,
+            self.taken,
+            self.holds,
+            self.bookings,
+            self.pledged,
+            self.held,
+            self.sold,
+            self.blocked,
+            self.deadline,
+            self.memory,
+        )
+
+    def claim(self, seats: Iterable[str], claim: Claim) -> None:
+        taken = self.taken
+        for seat in seats:
+            before = taken.get(seat)
+            if before is not None:
+                self._count(before.state, -1)
+            taken[seat] = claim
+            self._count(claim.state, 1)
+
+    def free_up(self, seats: Iterable[str]) -> None:
+        for seat in seats:
+            self._count(self.taken.pop(seat).state, -1)
+
+    def pledge(self, owner: str, seats: int) -> None:
+        left = self.pledged.get(owner, 0) + seats
+        if left:
+            self.pledged[owner] = left
+        else:
+            self.pledged.pop(owner, None)
+
+    def due_at(self, at: Instant) -> None:
+        if at < self.deadline:
+            self.deadline = at
+
+    def _count(self, state: SeatState, by: int) -> None:
+        if state is SeatState.HELD:
+            self.held += by
+        elif state is SeatState.SOLD:
+            self.sold += by
+        else:
+            self.blocked += by
+
+
+def genesis(showtime_id: str, layout: Layout, first: Record) -> SeatMap:
+    """The seat map right after its first record, which must be `ShowtimeScheduled`."""
+    event = first.event
+    assert isinstance(event, e.ShowtimeScheduled) and first.version == 1, first
+    assert event.terms.layout_id == layout.id, (event.terms.layout_id, layout.id)
+    return SeatMap(
+        showtime_id=showtime_id,
+        layout=layout,
+        number=event.number,
+        version=1,
+        terms=event.terms,
+        status=Status.SCHEDULED,
+        sales=Sales.NOT_OPEN,
+        taken={},
+        holds={},
+        bookings={},
+        pledged={},
+        held=0,
+        sold=0,
+        blocked=0,
+        deadline=event.terms.sales_open_at,
+        memory=Memory.empty(since=1),
+    )
+
+
+def evolve(state: SeatMap, records: Iterable[Record]) -> SeatMap:
+    """The state after these records. They must follow the state without a gap."""
+    draft = Draft(state)
+    for record in records:
+        assert record.version == draft.version + 1, (record.version, draft.version)
+        _EVOLVE[type(record.event)](draft, record.event, record.at)
+        draft.version = record.version
+        if record.cause.retryable:
+            draft.memory = draft.memory.remember(record)
+    return draft.publish()
+
+
+def _rescheduled(draft: Draft, event: e.ShowtimeRescheduled, _at: Instant) -> None:
+    draft.terms = event.terms
+    draft.deadline = 0  # every time has moved: let the next turn look at all of them
+
+
+def _started(draft: Draft, _event: e.ShowtimeStarted, _at: Instant) -> None:
+    draft.status = Status.RUNNING
+    draft.due_at(draft.terms.ends_at)
+
+
+def _completed(draft: Draft, _event: e.ShowtimeCompleted, _at: Instant) -> None:
+    draft.status = Status.COMPLETED
+
+
+def _cancelled(draft: Draft, _event: e.ShowtimeCancelled, _at: Instant) -> None:
+    draft.status = Status.CANCELLED
+    draft.sales = Sales.CLOSED
+
+
+def _sales_opened(draft: Draft, _event: e.SalesOpened, _at: Instant) -> None:
+    draft.sales = Sales.OPEN
+    draft.due_at(draft.terms.sales_close_at)
+
+
+def _sales_closed(draft: Draft, _event: e.SalesClosed, _at: Instant) -> None:
+    draft.sales = Sales.CLOSED
+    draft.due_at(draft.terms.starts_at)
+
+
+def _held(draft: Draft, event: e.SeatsHeld, at: Instant) -> None:
+    hold = Hold(
+        event.hold_id, event.owner, event.lines, event.expires_at, at, event.renewals_left, event.next_to_each_other
+    )
+    draft.holds[hold.id] = hold
+    draft.claim([line.seat for line in event.lines], Claim(SeatState.HELD, hold.id))
+    draft.pledge(event.owner, len(event.lines))
+    draft.due_at(event.expires_at)
+
+
+def _hold_changed(draft: Draft, event: e.HoldChanged, _at: Instant) -> None:
+    before = draft.holds[event.hold_id]
+    draft.holds[event.hold_id] = dataclasses.replace(
+        before, lines=event.lines, next_to_each_other=event.next_to_each_other
+    )
+    draft.free_up(event.freed)
+    draft.claim([line.seat for line in event.lines], Claim(SeatState.HELD, event.hold_id))
+    draft.pledge(event.owner, len(event.lines) - len(before.lines))
+
+
+def _hold_renewed(draft: Draft, event: e.HoldRenewed, _at: Instant) -> None:
+    draft.holds[event.hold_id] = dataclasses.replace(
+        draft.holds[event.hold_id], expires_at=event.expires_at, renewals_left=event.renewals_left
+    )
+
+
+def _hold_ended(draft: Draft, event: e.HoldReleased | e.HoldExpired, _at: Instant) -> None:
+    del draft.holds[event.hold_id]
+    draft.free_up(event.seats)
+    draft.pledge(event.owner, -len(event.seats))
+
+
+def _placed(draft: Draft, event: e.BookingPlaced, _at: Instant) -> None:
+    del draft.holds[event.hold_id]
+    draft.bookings[event.booking_id] = Booking(
+        id=event.booking_id,
+        reference=event.reference,
+        hold_id=event.hold_id,
+        owner=event.owner,
+        lines=event.lines,
+        currency=event.currency,
+        status=BookingStatus.PENDING_PAYMENT,
+        expires_at=event.expires_at,
+    )
+    draft.claim([line.seat for line in event.lines], Claim(SeatState.HELD, event.booking_id))
+    draft.due_at(event.expires_at)
+
+
+def _payment_started(draft: Draft, event: e.PaymentStarted, _at: Instant) -> None:
+    draft.bookings[event.booking_id] = dataclasses.replace(
+        draft.bookings[event.booking_id], payment_id=event.payment_id, expires_at=event.expires_at
+    )
+
+
+def _confirmed(draft: Draft, event: e.BookingConfirmed, _at: Instant) -> None:
+    booking = draft.bookings[event.booking_id]
+    if booking.status is BookingStatus.PENDING_PAYMENT:
+        draft.pledge(booking.owner, -len(booking.lines))
+    draft.bookings[booking.id] = dataclasses.replace(
+        booking,
+        status=BookingStatus.CONFIRMED,
+        tickets=event.tickets,
+        payment_id=event.payment_id,
+        paid=event.amount,
+    )
+    draft.claim(event.seats, Claim(SeatState.SOLD, booking.id))
+
+
+def _refund_decided(draft: Draft, event: e.RefundDecided, _at: Instant) -> None:
+    booking = draft.bookings[event.booking_id]
+    draft.bookings[booking.id] = dataclasses.replace(
+        booking, refunded_payments=(*booking.refunded_payments, event.payment_id)
+    )
+
+
+def _booking_expired(draft: Draft, event: e.BookingExpired, _at: Instant) -> None:
+    booking = draft.bookings[event.booking_id]
+    draft.bookings[booking.id] = dataclasses.replace(booking, status=BookingStatus.EXPIRED)
+    draft.free_up(event.seats)
+    draft.pledge(event.owner, -len(event.seats))
+
+
+def _booking_cancelled(draft: Draft, event: e.BookingCancelled, _at: Instant) -> None:
+    booking = draft.bookings[event.booking_id]
+    gone = frozenset(event.seats)
+    if booking.status is BookingStatus.PENDING_PAYMENT:
+        draft.pledge(booking.owner, -len(gone))
+    draft.bookings[booking.id] = dataclasses.replace(
+        booking,
+        status=BookingStatus.CANCELLED if event.whole else booking.status,
+        lines=booking.lines if event.whole else tuple(line for line in booking.lines if line.seat not in gone),
+        tickets=tuple(ticket for ticket in booking.tickets if ticket.seat not in gone),
+        refunded=booking.refunded + event.refund,
+    )
+    draft.free_up(event.seats)
+
+
+def _blocked(draft: Draft, event: e.SeatsBlocked, _at: Instant) -> None:
+    draft.claim(event.seats, Claim(SeatState.BLOCKED, event.reason, event.kind))
+
+
+def _unblocked(draft: Draft, event: e.SeatsUnblocked, _at: Instant) -> None:
+    draft.free_up(event.seats)
+
+
+_EVOLVE: Final[Mapping[type, Callable[[Draft, Any, Instant], None]]] = {
+    e.ShowtimeRescheduled: _rescheduled,
+    e.ShowtimeStarted: _started,
+    e.ShowtimeCompleted: _completed,
+    e.ShowtimeCancelled: _cancelled,
+    e.SalesOpened: _sales_opened,
+    e.SalesClosed: _sales_closed,
+    e.SeatsHeld: _held,
+    e.HoldChanged: _hold_changed,
+    e.HoldRenewed: _hold_renewed,
+    e.HoldReleased: _hold_ended,
+    e.HoldExpired: _hold_ended,
+    e.BookingPlaced: _placed,
+    e.PaymentStarted: _payment_started,
+    e.BookingConfirmed: _confirmed,
+    e.RefundDecided: _refund_decided,
+    e.BookingExpired: _booking_expired,
+    e.BookingCancelled: _booking_cancelled,
+    e.SeatsBlocked: _blocked,
+    e.SeatsUnblocked: _unblocked,
+}

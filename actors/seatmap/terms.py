@@ -1,0 +1,58 @@
+"""The terms a showtime is sold under: times, prices, limits, refund policy. Frozen into its first event."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+Instant = int
+"""Milliseconds since the epoch, UTC. The only way time is written inside."""
+
+
+class OrphanRule(StrEnum):
+    OFF = "off"
+    LENIENT = "lenient"
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """Prices of a showtime in minor units of one currency.
+
+    `prices[category][ticket_type]` is the base price of a seat; `fee` is added for each ticket; `tax_bps` (hundredths
+    of a percent) is charged on price plus fee. `default_ticket_type` is used when a customer names none.
+    """
+
+    currency: str
+    prices: Mapping[str, Mapping[str, int]]
+    default_ticket_type: str
+    fee: int
+    tax_bps: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefundStep:
+    """Cancelled at least `hours_before` the start: `refund_bps` of the paid amount comes back, less `fee`."""
+
+    hours_before: int
+    refund_bps: int
+    fee: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`sales_open_at ≤ sales_close_at`, `starts_at < ends_at`; refund steps run from the longest notice to the shortest."""
+
+    movie_id: str
+    screen_id: str
+    layout_id: str
+    starts_at: Instant
+    ends_at: Instant
+    sales_open_at: Instant
+    sales_close_at: Instant
+    tariff: Tariff
+    refund_policy: tuple[RefundStep, ...]
+    hold_seconds: int = 600
+    hold_seconds_max: int = 1_200
+    renewals_max: int = 2
+    payment_seconds_min: int = 300
+    seats_per_customer_max: int = 10
+    orphan_rule: OrphanRule = OrphanRule.LENIENT
