@@ -62,6 +62,10 @@ class Journal(Protocol):
         except after JournalDown, where only the log knows."""
         ...
 
+    async def locate(self, number: int) -> str | None:
+        """The id of the showtime with this number."""
+        ...
+
     async def recall(self, showtime_id: str, command_ids: Sequence[str]) -> Sequence[Record]:
         """The records that these retryable commands caused, oldest first."""
         ...

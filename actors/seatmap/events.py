@@ -92,6 +92,8 @@ class HoldChanged:
     owner: str
     lines: tuple[Line, ...]
     freed: tuple[str, ...]
+    expires_at: Instant
+    renewals_left: int
     next_to_each_other: bool
 
 
@@ -146,8 +148,11 @@ class BookingConfirmed:
     """Paid (or free of charge): the seats are sold. `late` = its time had run out, but every seat was still free."""
 
     booking_id: str
+    reference: str
+    hold_id: str
     owner: str
-    seats: tuple[str, ...]
+    lines: tuple[Line, ...]
+    currency: str
     tickets: tuple[Ticket, ...]
     payment_id: str
     provider: str
@@ -179,12 +184,24 @@ class BookingExpired:
 
 @dataclass(frozen=True, slots=True)
 class BookingCancelled:
-    """`seats` are free again; `whole` when none is left. `refund` in minor units, 0 when nothing was paid."""
+    """`seats` are free again; `whole` when none is left.
+
+    `lines` is what the booking shows afterwards: the seats still in it, or all of them when it ended. `refund` in minor
+    units of `currency` (0: nothing to pay back, and `refund_id` is empty); `paid` and `refunded` are sums so far.
+    """
 
     booking_id: str
+    reference: str
+    hold_id: str
     owner: str
     seats: tuple[str, ...]
+    lines: tuple[Line, ...]
+    currency: str
+    tickets: tuple[Ticket, ...]
     whole: bool
+    payment_id: str
+    paid: int
+    refunded: int
     refund_id: str
     refund: int
     reason: str
@@ -250,8 +267,8 @@ def public_delta(event: Event) -> Mapping[str, tuple[str, ...]]:
             return {"free": seats}
         case BookingCancelled(seats=seats) | SeatsUnblocked(seats=seats):
             return {"free": seats}
-        case BookingConfirmed(seats=seats):
-            return {"sold": seats}
+        case BookingConfirmed(lines=lines):
+            return {"sold": tuple(line.seat for line in lines)}
         case SeatsBlocked(seats=seats):
             return {"blocked": seats}
         case _:

@@ -334,7 +334,7 @@ def _confirmed(draft: Draft, event: e.BookingConfirmed, _at: Instant) -> None:
         payment_id=event.payment_id,
         paid=event.amount,
     )
-    draft.claim(event.seats, Claim(SeatState.SOLD, booking.id))
+    draft.claim([line.seat for line in event.lines], Claim(SeatState.SOLD, booking.id))
 
 
 def _refund_decided(draft: Draft, event: e.RefundDecided, _at: Instant) -> None:
@@ -353,15 +353,14 @@ def _booking_expired(draft: Draft, event: e.BookingExpired, _at: Instant) -> Non
 
 def _booking_cancelled(draft: Draft, event: e.BookingCancelled, _at: Instant) -> None:
     booking = draft.bookings[event.booking_id]
-    gone = frozenset(event.seats)
     if booking.status is BookingStatus.PENDING_PAYMENT:
-        draft.pledge(booking.owner, -len(gone))
+        draft.pledge(booking.owner, -len(event.seats))
     draft.bookings[booking.id] = dataclasses.replace(
         booking,
         status=BookingStatus.CANCELLED if event.whole else booking.status,
-        lines=booking.lines if event.whole else tuple(line for line in booking.lines if line.seat not in gone),
-        tickets=tuple(ticket for ticket in booking.tickets if ticket.seat not in gone),
-        refunded=booking.refunded + event.refund,
+        lines=event.lines,
+        tickets=event.tickets,
+        refunded=event.refunded,
     )
     draft.free_up(event.seats)
 
