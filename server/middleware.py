@@ -1,0 +1,106 @@
+"""The one wrapper around every handler: request id, problems, security headers, metrics.
+
+It lies on the way of every hold, so there is exactly one, and what it adds is made beforehand.
+"""
+
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Final
+
+import structlog
+from aiohttp import hdrs, web
+from multidict import CIMultiDict, istr
+
+from server.errors import Problem, explain, is_disconnect, unavailable
+from server.keys import LIFE, REQUEST_ID, TELEMETRY
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+PAGE_POLICY: Final = "; ".join((
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data: blob:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "manifest-src 'self'",
+    "worker-src 'self'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+))
+ANSWER_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+
+X_REQUEST_ID: Final = istr("X-Request-Id")
+_CONTENT_POLICY: Final = istr("Content-Security-Policy")
+_EVERYWHERE: Final = {
+    istr("X-Content-Type-Options"): "nosniff",
+    istr("Referrer-Policy"): "same-origin",
+    istr("Cross-Origin-Resource-Policy"): "same-origin",
+    istr("Server"): "marquee",
+}
+_ANSWER_HEADERS: Final = CIMultiDict({**_EVERYWHERE, _CONTENT_POLICY: ANSWER_POLICY})
+_PAGE_HEADERS: Final = CIMultiDict({
+    **_EVERYWHERE,
+    _CONTENT_POLICY: PAGE_POLICY,
+    istr("Cross-Origin-Opener-Policy"): "same-origin",
+    istr("Permissions-Policy"): "camera=(), geolocation=(), microphone=()",
+})
+_NO_STORE: Final = "no-store"
+_ALWAYS_OPEN: Final = ("/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready")
+_acceptable_id: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}").fullmatch
+_log: Final = structlog.get_logger("marquee.http")
+
+
+def wrapper() -> Middleware:
+    """The middleware, with its own series of request ids."""
+    series = os.urandom(5).hex()
+    numbers = count(1)
+
+    @web.middleware
+    async def wrap(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = time.perf_counter()
+        request_id = request.headers.get(X_REQUEST_ID)
+        if request_id is None or not _acceptable_id(request_id):
+            request_id = f"{series}-{next(numbers):x}"
+        request[REQUEST_ID] = request_id
+        app = request.app
+        try:
+            if app[LIFE].draining and request.path not in _ALWAYS_OPEN:
+                raise unavailable("draining", "The server is restarting. Try again in a moment.")
+            response = await handler(request)
+        except Exception as error:
+            response = _problem(request, error, request_id)
+        if not response.prepared:
+            headers = response.headers
+            headers[X_REQUEST_ID] = request_id
+            if response.content_type == "text/html":
+                headers.extend(_PAGE_HEADERS)
+            else:
+                headers.extend(_ANSWER_HEADERS)
+            if hdrs.CACHE_CONTROL not in headers:
+                headers[hdrs.CACHE_CONTROL] = _NO_STORE
+        resource = request.match_info.route.resource
+        route = "-" if resource is None else resource.canonical
+        app[TELEMETRY].answered(request.method, route, response.status, time.perf_counter() - began)
+        return response
+
+    return wrap
+
+
+def _problem(request: web.Request, error: Exception, request_id: str) -> web.StreamResponse:
+    if isinstance(error, web.HTTPException) and error.status < 400:
+        return error
+    if is_disconnect(error):
+        raise error
+    problem = explain(error)
+    request.app[TELEMETRY].problems.labels(problem.code).inc()
+    if problem.status == 500:
+        _log.error("internal_error", request_id=request_id, path=request.path, exc_info=error)
+    elif problem.status == 503 and not isinstance(error, Problem):
+        _log.warning("unavailable", request_id=request_id, path=request.path, reason=repr(error))
+    return problem.response(request_id)

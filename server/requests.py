@@ -1,0 +1,223 @@
+"""Reading requests: bodies, queries and ids from outside become typed values here, or a problem.
+
+`read_body` lies on the way of every hold, so it asks the cheap question first everywhere and turns to the thorough
+one only for bodies that could be affected.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, Final, Self, TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from actors.ids import is_uuid
+from server.errors import Problem, invalid, not_found
+
+BODY_BYTES_MAX: Final = 256 * 1024
+BODY_SECONDS_MAX: Final = 10
+JSON_DEPTH_MAX: Final = 64
+
+Network = IPv4Network | IPv6Network
+
+
+class Body(BaseModel):
+    """What a client may send: exactly these fields, in exactly these types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Query(BaseModel):
+    """Query parameters. Text is converted; parameters that nobody asked for are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Page(Query):
+    """A piece of a list."""
+
+    limit: int = Field(20, ge=1, le=100)
+    cursor: str | None = Field(None, max_length=500)
+
+
+B = TypeVar("B", bound=BaseModel)
+
+
+async def read_body(request: web.Request, model: type[B]) -> B:
+    """The JSON body as `model`. 400 malformed_json, 413 body_too_large, 415, 422 validation_failed."""
+    raw = await read_bytes(request)
+    content_type = request.headers.get("Content-Type", "")
+    if content_type != "application/json" and not _is_json(content_type):
+        if not raw and not content_type:
+            raise Problem(400, "malformed_json", "A JSON body is needed.")
+        raise Problem(415, "unsupported_media_type", "The body must be application/json.")
+    return model.__pydantic_validator__.validate_python(parse_json(raw))  # type: ignore[no-any-return]
+
+
+async def read_optional_body(request: web.Request, model: type[B]) -> B:
+    """Like `read_body`, but no body at all means `{}`."""
+    if not request.can_read_body:
+        return model.model_validate({})
+    return await read_body(request, model)
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """The raw body. A body that dribbles in for longer than BODY_SECONDS_MAX ends the connection."""
+    if request.content.is_eof():
+        return await request.read()
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            return await request.read()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise Problem(408, "request_timeout", "The body took too long to arrive.") from None
+
+
+def parse_json(raw: bytes) -> Any:
+    """JSON as strict as it can be read: no NaN, NUL, lone surrogates, duplicate keys or towers of brackets."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise _malformed(str(error).partition(":")[0]) from None
+    if raw.count(b"[") + raw.count(b"{") > JSON_DEPTH_MAX and _depth(value) > JSON_DEPTH_MAX:
+        raise _malformed("nested too deeply")
+    if b"\\u0000" in raw and _has_nul(value):
+        raise _malformed("NUL characters are not allowed")
+    if raw.count(b":") != _keys(value) and _has_duplicates(raw):
+        raise _malformed("a key is given twice")
+    return value
+
+
+def read_query(request: web.Request, model: type[B]) -> B:
+    """The query string as `model`. 422 validation_failed."""
+    query = request.query
+    for name, text in query.items():
+        if "\x00" in text or not _encodable(text):
+            raise invalid(name, "This text holds characters that are not allowed.")
+    return model.model_validate(dict(query))
+
+
+def path_id(request: web.Request, name: str, thing: str) -> str:
+    """An id from the path. What is no id at all cannot exist: 404 <thing>_not_found."""
+    value = request.match_info[name]
+    if not is_uuid(value):
+        raise not_found(thing)
+    return value
+
+
+def client_address(request: web.Request, trusted: Sequence[Network]) -> str:
+    """Who is calling. `X-Forwarded-For` is believed only as far back as trusted proxies wrote it."""
+    caller = request.remote or ""
+    if not trusted:
+        return caller
+    hops = [hop.strip() for hop in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")]
+    while hops and _is_in(caller, trusted) and _is_address(hops[-1]):
+        caller = hops.pop()
+    return caller
+
+
+class Cursor(BaseModel):
+    """A place in a sorted list: the sort key and id of the last row seen, opaque to clients."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    key: str = Field(max_length=300)
+    id: str = Field(max_length=36)
+
+    @classmethod
+    def read(cls, text: str | None) -> Self | None:
+        """422 for anything that `text()` did not write."""
+        if text is None:
+            return None
+        try:
+            raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            key, id = orjson.loads(raw)
+            cursor = cls(key=key, id=id)
+        except (ValueError, TypeError):
+            raise invalid("cursor", "This cursor was not made by this server.") from None
+        if not is_uuid(cursor.id) or "\x00" in cursor.key:
+            raise invalid("cursor", "This cursor was not made by this server.")
+        return cursor
+
+    def text(self) -> str:
+        return base64.urlsafe_b64encode(orjson.dumps([self.key, self.id])).rstrip(b"=").decode()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_in(address: str, networks: Sequence[Network]) -> bool:
+    return _is_address(address) and any(ip_address(address) in network for network in networks)
+
+
+def _is_json(content_type: str) -> bool:
+    kind, _, parameters = content_type.partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    return kind.strip().lower() == "application/json" and charset in ("", "charset=utf-8", "charset=utf8")
+
+
+def _malformed(why: str) -> Problem:
+    return Problem(400, "malformed_json", f"The body is not acceptable JSON: {why}.")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _keys(value: Any) -> int:
+    if type(value) is dict:
+        return len(value) + sum(_keys(inner) for inner in value.values() if type(inner) in _NESTED)
+    if type(value) is list:
+        return sum(_keys(inner) for inner in value if type(inner) in _NESTED)
+    return 0
+
+
+_NESTED: Final = frozenset((dict, list))
+
+
+def _depth(value: Any) -> int:
+    deepest, pending = 0, [(value, 1)]
+    while pending:
+        inner, depth = pending.pop()
+        if type(inner) in _NESTED:
+            deepest = max(deepest, depth)
+            pending.extend((child, depth + 1) for child in (inner.values() if type(inner) is dict else inner))
+    return deepest
+
+
+def _has_nul(value: Any) -> bool:
+    if type(value) is str:
+        return "\x00" in value
+    if type(value) is dict:
+        return any(_has_nul(key) or _has_nul(inner) for key, inner in value.items())
+    return type(value) is list and any(map(_has_nul, value))
+
+
+class _Duplicate(Exception):
+    pass
+
+
+def _has_duplicates(raw: bytes) -> bool:
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        if len({key for key, _ in pairs}) != len(pairs):
+            raise _Duplicate
+
+    try:
+        json.loads(raw, object_pairs_hook=check)
+    except _Duplicate:
+        return True
+    return False

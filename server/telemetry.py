@@ -1,0 +1,96 @@
+"""What the operator can see: structured logs without secrets or personal data, and Prometheus metrics.
+
+Metrics hang on a registry of the application's own, so two applications in one process never mix their figures.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final, Literal
+
+import orjson
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+EXPOSITION_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+SECRET_WORDS: Final = ("token", "password", "secret", "authorization", "cookie", "email", "phone")
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+Sample = tuple[str, str, int]
+
+
+class Telemetry:
+    """The application's metrics. Others may register their own on `registry`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.problems = Counter("marquee_problems_total", "Problem answers.", ["code"], registry=self.registry)
+        self.logins = Counter("marquee_logins_total", "Log-in attempts.", ["outcome"], registry=self.registry)
+        self.accounts_hashing = Gauge("marquee_passwords_waiting", "Passwords to hash.", registry=self.registry)
+        self._requests = Counter(
+            "marquee_http_requests_total", "Requests answered.", ["method", "route", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "marquee_http_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=self.registry
+        )
+        self._counts: dict[Sample, Counter] = {}
+        self._timers: dict[str, Histogram] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answer. Label children are looked up once per combination: this lies on every request's way."""
+        sample = (method, route, status)
+        try:
+            self._counts[sample].inc()
+            self._timers[route].observe(seconds)
+        except KeyError:
+            self._counts[sample] = self._requests.labels(method, route, str(status))
+            self._timers[route] = self._seconds.labels(route)
+            self._counts[sample].inc()
+            self._timers[route].observe(seconds)
+
+    def exposition(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+def configure_logging(level: str, form: Literal["console", "json"]) -> None:
+    """Send structlog and the standard library's loggers to stderr in one form."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    renderer: Any = (
+        structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=repr).decode())
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact,
+        structlog.processors.format_exc_info if form == "json" else _keep,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=number, force=True)
+    logging.getLogger("asyncio").setLevel(max(number, logging.WARNING))
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Never let a secret or an address of a person into the log, whoever logs it."""
+    for key in event:
+        if any(word in key.lower() for word in SECRET_WORDS):
+            event[key] = "[redacted]"
+    return event
+
+
+def _keep(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return event
