@@ -4,7 +4,7 @@ Refusals are values (see `seatmap.refusals`); an exception here means that the w
 not the one to ask. The edge answers all of them with 503 and `Retry-After`, except `UnknownShowtime` (404).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,6 +66,11 @@ class Journal(Protocol):
         """The id of the showtime with this number."""
         ...
 
+    async def deadlines(self) -> Sequence[tuple[str, Instant]]:
+        """The `deadline` of every showtime's newest state (kept beside its version by `append`), where one lies ahead
+        or behind, so that holds expire on time after a restart too. Showtimes with NEVER are left out."""
+        ...
+
     async def recall(self, showtime_id: str, command_ids: Sequence[str]) -> Sequence[Record]:
         """The records that these retryable commands caused, oldest first."""
         ...
@@ -80,12 +85,29 @@ class Layouts(Protocol):
 
 
 class Publisher(Protocol):
-    """Hears of every durable change, in order. Must return at once."""
+    """Hears of every durable change, in order. Must return at once.
+
+    No records means that a new epoch began: what was published before may not have been the whole truth.
+    """
 
     def publish(self, epoch: int, records: Sequence[Record], state: SeatMap) -> None: ...
 
 
+class Handle(Protocol):
+    def cancel(self) -> None: ...
+
+
 class Clock(Protocol):
     def now(self) -> Instant:
-        """Database time, as well as this process knows it."""
+        """Database time, as well as this process knows it. Never goes back."""
         ...
+
+    def call_at(self, at: Instant, callback: Callable[[], None]) -> Handle:
+        """Call back at that time or a little later, at once when it has passed."""
+        ...
+
+
+class Placement(Protocol):
+    """Which process owns a showtime."""
+
+    def is_here(self, showtime_id: str) -> bool: ...

@@ -54,7 +54,7 @@ class BestAvailable:
 class HoldSeats(Command):
     """Hold `seats` in the order given, or the best available; `ticket_types` names the type of some seats.
 
-    With `best_available` all seats get `ticket_type` (or the tariff's default).
+    With `best_available` the entry for `*` names the type of every seat; without it the tariff's default is used.
     """
 
     hold_id: str

@@ -172,6 +172,7 @@ class RefundDecided:
     provider_payment_id: str
     amount: int
     currency: str
+    refund_id: str
     reason: str
 
 

@@ -142,13 +142,14 @@ class Draft:
         self.sales = of.sales
         self.taken = dict(of.taken)
         self.holds = dict(of.holds)
-        self.bookings = dict(of.bookings)
+        self.bookings = of.bookings  # grows for as long as people pay late, so `put` copies it only when it changes
         self.pledged = dict(of.pledged)
         self.held = of.held
         self.sold = of.sold
         self.blocked = of.blocked
         self.deadline = of.deadline
         self.memory = of.memory
+        self._own_bookings: dict[str, Booking] | None = None
 
     def publish(self) -> SeatMap:
         return SeatMap(
@@ -169,6 +170,11 @@ class Draft:
             self.deadline,
             self.memory,
         )
+
+    def put(self, booking: Booking) -> None:
+        if self._own_bookings is None:
+            self.bookings = self._own_bookings = dict(self.bookings)
+        self._own_bookings[booking.id] = booking
 
     def claim(self, seats: Iterable[str], claim: Claim) -> None:
         taken = self.taken
@@ -231,23 +237,42 @@ def genesis(showtime_id: str, layout: Layout, first: Record) -> SeatMap:
 def evolve(state: SeatMap, records: Iterable[Record]) -> SeatMap:
     """The state after these records. They must follow the state without a gap."""
     draft = Draft(state)
+    at: Instant = -1
     for record in records:
         assert record.version == draft.version + 1, (record.version, draft.version)
         _EVOLVE[type(record.event)](draft, record.event, record.at)
         draft.version = record.version
         if record.cause.retryable:
             draft.memory = draft.memory.remember(record)
+        at = record.at
+    if draft.deadline <= at:
+        draft.deadline = next_due(draft)
     return draft.publish()
+
+
+def next_due(state: "SeatMap | Draft") -> Instant:
+    """The moment at which something is due, exactly; NEVER when nothing will ever be."""
+    moments = [hold.expires_at for hold in state.holds.values()]
+    moments += [b.expires_at for b in state.bookings.values() if b.status is BookingStatus.PENDING_PAYMENT]
+    terms = state.terms
+    if state.status is Status.SCHEDULED:
+        moments.append(terms.starts_at)
+        if state.sales is Sales.NOT_OPEN:
+            moments.append(terms.sales_open_at)
+    if state.status is Status.RUNNING:
+        moments.append(terms.ends_at)
+    if state.sales is Sales.OPEN:
+        moments.append(terms.sales_close_at)
+    return min(moments, default=NEVER)
 
 
 def _rescheduled(draft: Draft, event: e.ShowtimeRescheduled, _at: Instant) -> None:
     draft.terms = event.terms
-    draft.deadline = 0  # every time has moved: let the next turn look at all of them
+    draft.deadline = 0  # every time has moved: look at all of them
 
 
 def _started(draft: Draft, _event: e.ShowtimeStarted, _at: Instant) -> None:
     draft.status = Status.RUNNING
-    draft.due_at(draft.terms.ends_at)
 
 
 def _completed(draft: Draft, _event: e.ShowtimeCompleted, _at: Instant) -> None:
@@ -261,12 +286,10 @@ def _cancelled(draft: Draft, _event: e.ShowtimeCancelled, _at: Instant) -> None:
 
 def _sales_opened(draft: Draft, _event: e.SalesOpened, _at: Instant) -> None:
     draft.sales = Sales.OPEN
-    draft.due_at(draft.terms.sales_close_at)
 
 
 def _sales_closed(draft: Draft, _event: e.SalesClosed, _at: Instant) -> None:
     draft.sales = Sales.CLOSED
-    draft.due_at(draft.terms.starts_at)
 
 
 def _held(draft: Draft, event: e.SeatsHeld, at: Instant) -> None:
@@ -303,23 +326,27 @@ def _hold_ended(draft: Draft, event: e.HoldReleased | e.HoldExpired, _at: Instan
 
 def _placed(draft: Draft, event: e.BookingPlaced, _at: Instant) -> None:
     del draft.holds[event.hold_id]
-    draft.bookings[event.booking_id] = Booking(
-        id=event.booking_id,
-        reference=event.reference,
-        hold_id=event.hold_id,
-        owner=event.owner,
-        lines=event.lines,
-        currency=event.currency,
-        status=BookingStatus.PENDING_PAYMENT,
-        expires_at=event.expires_at,
+    draft.put(
+        Booking(
+            id=event.booking_id,
+            reference=event.reference,
+            hold_id=event.hold_id,
+            owner=event.owner,
+            lines=event.lines,
+            currency=event.currency,
+            status=BookingStatus.PENDING_PAYMENT,
+            expires_at=event.expires_at,
+        )
     )
     draft.claim([line.seat for line in event.lines], Claim(SeatState.HELD, event.booking_id))
     draft.due_at(event.expires_at)
 
 
 def _payment_started(draft: Draft, event: e.PaymentStarted, _at: Instant) -> None:
-    draft.bookings[event.booking_id] = dataclasses.replace(
-        draft.bookings[event.booking_id], payment_id=event.payment_id, expires_at=event.expires_at
+    draft.put(
+        dataclasses.replace(
+            draft.bookings[event.booking_id], payment_id=event.payment_id, expires_at=event.expires_at
+        )
     )
 
 
@@ -327,26 +354,30 @@ def _confirmed(draft: Draft, event: e.BookingConfirmed, _at: Instant) -> None:
     booking = draft.bookings[event.booking_id]
     if booking.status is BookingStatus.PENDING_PAYMENT:
         draft.pledge(booking.owner, -len(booking.lines))
-    draft.bookings[booking.id] = dataclasses.replace(
-        booking,
-        status=BookingStatus.CONFIRMED,
-        tickets=event.tickets,
-        payment_id=event.payment_id,
-        paid=event.amount,
+    draft.put(
+        dataclasses.replace(
+            booking,
+            status=BookingStatus.CONFIRMED,
+            tickets=event.tickets,
+            payment_id=event.payment_id,
+            paid=event.amount,
+        )
     )
     draft.claim([line.seat for line in event.lines], Claim(SeatState.SOLD, booking.id))
 
 
 def _refund_decided(draft: Draft, event: e.RefundDecided, _at: Instant) -> None:
     booking = draft.bookings[event.booking_id]
-    draft.bookings[booking.id] = dataclasses.replace(
-        booking, refunded_payments=(*booking.refunded_payments, event.payment_id)
+    draft.put(
+        dataclasses.replace(
+            booking, refunded_payments=(*booking.refunded_payments, event.payment_id)
+        )
     )
 
 
 def _booking_expired(draft: Draft, event: e.BookingExpired, _at: Instant) -> None:
     booking = draft.bookings[event.booking_id]
-    draft.bookings[booking.id] = dataclasses.replace(booking, status=BookingStatus.EXPIRED)
+    draft.put(dataclasses.replace(booking, status=BookingStatus.EXPIRED))
     draft.free_up(event.seats)
     draft.pledge(event.owner, -len(event.seats))
 
@@ -355,12 +386,14 @@ def _booking_cancelled(draft: Draft, event: e.BookingCancelled, _at: Instant) ->
     booking = draft.bookings[event.booking_id]
     if booking.status is BookingStatus.PENDING_PAYMENT:
         draft.pledge(booking.owner, -len(event.seats))
-    draft.bookings[booking.id] = dataclasses.replace(
-        booking,
-        status=BookingStatus.CANCELLED if event.whole else booking.status,
-        lines=event.lines,
-        tickets=event.tickets,
-        refunded=event.refunded,
+    draft.put(
+        dataclasses.replace(
+            booking,
+            status=BookingStatus.CANCELLED if event.whole else booking.status,
+            lines=event.lines,
+            tickets=event.tickets,
+            refunded=event.refunded,
+        )
     )
     draft.free_up(event.seats)
 

@@ -1,0 +1,215 @@
+"""Rules of buying: a hold becomes a booking, money confirms it, and money that comes too late is rescued or returned."""
+
+import hashlib
+from collections.abc import Sequence
+from uuid import UUID
+
+from actors.seatmap import pricing
+from actors.seatmap.commands import (
+    ActorKind,
+    BookSeats,
+    CancelBooking,
+    Cause,
+    ConfirmBooking,
+    HoldSeats,
+    PlaceBooking,
+    StartPayment,
+)
+from actors.seatmap.events import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingPlaced,
+    Event,
+    Line,
+    PaymentStarted,
+    RefundDecided,
+    SeatsHeld,
+    Ticket,
+)
+from actors.seatmap.holds import closed, hold_seats, own_hold
+from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
+from actors.seatmap.state import Booking, BookingStatus, SeatMap, Status
+from actors.seatmap.terms import Instant
+
+NO_PAYMENT = "none"
+
+
+def place_booking(state: SeatMap, c: PlaceBooking, now: Instant) -> Decision:
+    hold = own_hold(state, c.cause, c.hold_id)
+    if isinstance(hold, Refused):
+        return hold
+    if no := closed(state, c.cause):
+        return no
+    expires_at = max(hold.expires_at, now + state.terms.payment_seconds_min * 1_000)
+    return Accepted(_placed(state, c, hold.owner, hold.lines, expires_at))
+
+
+def book_seats(state: SeatMap, c: BookSeats, now: Instant) -> Decision:
+    wish = HoldSeats(c.cause, hold_id=c.hold_id, seats=c.seats, ticket_types=c.ticket_types)
+    decision = hold_seats(state, wish, now)
+    if isinstance(decision, Refused):
+        return decision
+    (held,) = decision.events
+    assert isinstance(held, SeatsHeld)
+    return Accepted((held, *_placed(state, c, held.owner, held.lines, held.expires_at)))
+
+
+def start_payment(state: SeatMap, c: StartPayment, now: Instant) -> Decision:
+    booking = own_booking(state, c.cause, c.booking_id)
+    if isinstance(booking, Refused):
+        return booking
+    if booking.status is not BookingStatus.PENDING_PAYMENT:
+        return Refused(Refusal.BOOKING_NOT_PAYABLE, facts={"status": booking.status.value})
+    return Accepted(
+        (
+            PaymentStarted(
+                booking.id,
+                c.payment_id,
+                booking.owner,
+                c.provider,
+                booking.total,
+                booking.currency,
+                max(booking.expires_at, now + state.terms.payment_seconds_min * 1_000),
+            ),
+        )
+    )
+
+
+def confirm_booking(state: SeatMap, c: ConfirmBooking, now: Instant) -> Decision:
+    """One decision for money that arrived: confirmed, rescued late, or going back for good."""
+    booking = state.bookings.get(c.booking_id)
+    if booking is None:
+        return Refused(Refusal.BOOKING_UNKNOWN)
+    if c.payment_id in booking.refunded_payments:
+        return Refused(Refusal.EXPIRED_SEATS_LOST, facts={"refund_id": derived_id(c.payment_id, "refund")})
+    if booking.status is BookingStatus.CONFIRMED and booking.payment_id == c.payment_id:
+        return Accepted(())
+    if reason := _unusable(state, booking, c):
+        return Accepted((_money_back(booking, c, reason),))
+    return Accepted((_confirmed(booking, c, late=booking.status is BookingStatus.EXPIRED),))
+
+
+def cancel_booking(state: SeatMap, c: CancelBooking, now: Instant) -> Decision:
+    booking = own_booking(state, c.cause, c.booking_id)
+    if isinstance(booking, Refused):
+        return booking
+    if booking.status not in (BookingStatus.PENDING_PAYMENT, BookingStatus.CONFIRMED):
+        return Refused(Refusal.ALREADY_CANCELLED, facts={"status": booking.status.value})
+    if now >= state.terms.starts_at and c.cause.kind is ActorKind.CUSTOMER:
+        return Refused(Refusal.PAST_DEADLINE)
+    if missing := [seat for seat in c.seats if seat not in booking.seats]:
+        return Refused(Refusal.SEAT_NOT_IN_BOOKING, dict.fromkeys(missing, "not_in_booking"))
+    gone = [line for line in booking.lines if not c.seats or line.seat in c.seats]
+    back = pricing.refund(state.terms, gone, now) if booking.status is BookingStatus.CONFIRMED else 0
+    return Accepted((cancelled(booking, gone, back, c.cause, c.reason),))
+
+
+def cancelled(booking: Booking, gone: Sequence[Line], refund: int, cause: Cause, reason: str) -> BookingCancelled:
+    """`gone` leaves the booking and `refund` goes back, never more than is left of what was paid."""
+    refund = min(refund, booking.paid - booking.refunded)
+    seats = tuple(line.seat for line in gone)
+    whole = len(gone) == len(booking.lines)
+    return BookingCancelled(
+        booking_id=booking.id,
+        reference=booking.reference,
+        hold_id=booking.hold_id,
+        owner=booking.owner,
+        seats=seats,
+        lines=booking.lines if whole else tuple(line for line in booking.lines if line.seat not in seats),
+        currency=booking.currency,
+        tickets=() if whole else tuple(ticket for ticket in booking.tickets if ticket.seat not in seats),
+        whole=whole,
+        payment_id=booking.payment_id,
+        paid=booking.paid,
+        refunded=booking.refunded + refund,
+        refund_id=derived_id(cause.command_id, booking.id) if refund else "",
+        refund=refund,
+        reason=reason,
+    )
+
+
+def own_booking(state: SeatMap, cause: Cause, booking_id: str) -> Booking | Refused:
+    """The caller's booking. Somebody else's looks as if it were not there."""
+    booking = state.bookings.get(booking_id)
+    if booking is None or (booking.owner != cause.actor_id and cause.kind is ActorKind.CUSTOMER):
+        return Refused(Refusal.BOOKING_UNKNOWN)
+    return booking
+
+
+def derived_id(*parts: str) -> str:
+    """An id that follows from others, so that deciding mints nothing and a replay finds the same one."""
+    return str(UUID(bytes=hashlib.blake2b("|".join(parts).encode(), digest_size=16).digest(), version=8))
+
+
+def _placed(
+    state: SeatMap, c: PlaceBooking | BookSeats, owner: str, lines: tuple[Line, ...], expires_at: Instant
+) -> tuple[Event, ...]:
+    currency = state.terms.tariff.currency
+    placed = BookingPlaced(c.booking_id, c.reference, c.hold_id, owner, lines, currency, expires_at)
+    if any(line.total for line in lines):
+        return (placed,)
+    free_of_charge = BookingConfirmed(
+        booking_id=c.booking_id,
+        reference=c.reference,
+        hold_id=c.hold_id,
+        owner=owner,
+        lines=lines,
+        currency=currency,
+        tickets=_tickets(c.booking_id, lines),
+        payment_id="",
+        provider=NO_PAYMENT,
+        provider_payment_id="",
+        amount=0,
+        late=False,
+    )
+    return (placed, free_of_charge)
+
+
+def _unusable(state: SeatMap, booking: Booking, c: ConfirmBooking) -> str | None:
+    """Why this money cannot buy this booking, or None."""
+    if booking.status is BookingStatus.CONFIRMED:
+        return "second_payment"
+    if booking.status is BookingStatus.CANCELLED:
+        return "booking_cancelled"
+    if (c.amount, c.currency) != (booking.total, booking.currency):
+        return "amount_mismatch"
+    if state.status in (Status.CANCELLED, Status.COMPLETED):
+        return "showtime_over"
+    if booking.status is BookingStatus.EXPIRED and any(seat in state.taken for seat in booking.seats):
+        return "seats_lost"
+    return None
+
+
+def _confirmed(booking: Booking, c: ConfirmBooking, *, late: bool) -> BookingConfirmed:
+    return BookingConfirmed(
+        booking_id=booking.id,
+        reference=booking.reference,
+        hold_id=booking.hold_id,
+        owner=booking.owner,
+        lines=booking.lines,
+        currency=booking.currency,
+        tickets=_tickets(booking.id, booking.lines),
+        payment_id=c.payment_id,
+        provider=c.provider,
+        provider_payment_id=c.provider_payment_id,
+        amount=c.amount,
+        late=late,
+    )
+
+
+def _money_back(booking: Booking, c: ConfirmBooking, reason: str) -> RefundDecided:
+    return RefundDecided(
+        booking_id=booking.id,
+        owner=booking.owner,
+        payment_id=c.payment_id,
+        provider=c.provider,
+        provider_payment_id=c.provider_payment_id,
+        amount=c.amount,
+        currency=c.currency,
+        refund_id=derived_id(c.payment_id, "refund"),
+        reason=reason,
+    )
+
+
+def _tickets(booking_id: str, lines: Sequence[Line]) -> tuple[Ticket, ...]:
+    return tuple(Ticket(derived_id(booking_id, line.seat), line.seat) for line in lines)

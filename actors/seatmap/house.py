@@ -1,0 +1,96 @@
+"""Rules for the staff of the house: blocking seats, opening and closing sales, cancelling and moving a showtime."""
+
+import dataclasses
+
+from actors.seatmap.bookings import cancelled
+from actors.seatmap.commands import BlockSeats, CancelShowtime, CloseSales, OpenSales, Reschedule, UnblockSeats
+from actors.seatmap.events import (
+    Event,
+    HoldReleased,
+    SalesClosed,
+    SalesOpened,
+    SeatsBlocked,
+    SeatsUnblocked,
+    ShowtimeCancelled,
+    ShowtimeRescheduled,
+)
+from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
+from actors.seatmap.state import BookingStatus, Sales, SeatMap, SeatState, Status
+from actors.seatmap.terms import Instant
+
+_TIMES = ("starts_at", "ends_at", "sales_open_at", "sales_close_at")
+
+
+def block_seats(state: SeatMap, c: BlockSeats, now: Instant) -> Decision:
+    if no := _unknown(state, c.seats):
+        return no
+    if conflicts := {seat: state.taken[seat].state.value for seat in c.seats if _in_use(state, seat)}:
+        return Refused(Refusal.SEATS_UNAVAILABLE, conflicts)
+    fresh = tuple(seat for seat in dict.fromkeys(c.seats) if seat not in state.taken)
+    return Accepted((SeatsBlocked(fresh, c.kind, c.reason),) if fresh else ())
+
+
+def unblock_seats(state: SeatMap, c: UnblockSeats, now: Instant) -> Decision:
+    if no := _unknown(state, c.seats):
+        return no
+    blocked = tuple(seat for seat in dict.fromkeys(c.seats) if seat in state.taken and not _in_use(state, seat))
+    return Accepted((SeatsUnblocked(blocked),) if blocked else ())
+
+
+def open_sales(state: SeatMap, c: OpenSales, now: Instant) -> Decision:
+    if no := _ended(state):
+        return no
+    if now >= state.terms.sales_close_at:
+        return Refused(Refusal.PAST_DEADLINE)
+    return Accepted(() if state.sales is Sales.OPEN else (SalesOpened(),))
+
+
+def close_sales(state: SeatMap, c: CloseSales, now: Instant) -> Decision:
+    if no := _ended(state):
+        return no
+    return Accepted(() if state.sales is Sales.CLOSED else (SalesClosed(c.reason or "staff"),))
+
+
+def cancel_showtime(state: SeatMap, c: CancelShowtime, now: Instant) -> Decision:
+    """Every hold ends, every live booking is cancelled, and what was paid for its seats goes back in full."""
+    if state.status is Status.CANCELLED:
+        return Refused(Refusal.ALREADY_CANCELLED)
+    if state.status is not Status.SCHEDULED:
+        return Refused(Refusal.ALREADY_STARTED)
+    events: list[Event] = [HoldReleased(hold.id, hold.owner, hold.seats) for hold in state.holds.values()]
+    for booking in state.bookings.values():
+        if booking.status in (BookingStatus.PENDING_PAYMENT, BookingStatus.CONFIRMED):
+            back = booking.total if booking.status is BookingStatus.CONFIRMED else 0
+            events.append(cancelled(booking, booking.lines, back, c.cause, "showtime_cancelled"))
+    return Accepted((*events, ShowtimeCancelled(c.reason)))
+
+
+def reschedule(state: SeatMap, c: Reschedule, now: Instant) -> Decision:
+    if no := _ended(state):
+        return no
+    if state.status is Status.RUNNING:
+        return Refused(Refusal.ALREADY_STARTED)
+    times = {name: getattr(c.terms, name) for name in _TIMES}
+    assert dataclasses.replace(state.terms, **times) == c.terms, "only times may change"
+    if c.terms.starts_at <= now:
+        return Refused(Refusal.PAST_DEADLINE)
+    return Accepted(() if c.terms == state.terms else (ShowtimeRescheduled(c.terms),))
+
+
+def _unknown(state: SeatMap, seats: tuple[str, ...]) -> Refused | None:
+    if unknown := [seat for seat in seats if seat not in state.layout.seats]:
+        return Refused(Refusal.SEAT_UNKNOWN, dict.fromkeys(unknown, "unknown"))
+    return None
+
+
+def _ended(state: SeatMap) -> Refused | None:
+    if state.status is Status.CANCELLED:
+        return Refused(Refusal.SHOWTIME_CANCELLED)
+    if state.status is Status.COMPLETED:
+        return Refused(Refusal.SHOWTIME_OVER)
+    return None
+
+
+def _in_use(state: SeatMap, seat: str) -> bool:
+    claim = state.taken.get(seat)
+    return claim is not None and claim.state is not SeatState.BLOCKED
