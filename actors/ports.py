@@ -4,42 +4,41 @@ Refusals are values (see `seatmap.refusals`); an exception here means that the w
 not the one to ask. The edge answers all of them with 503 and `Retry-After`, except `UnknownShowtime` (404).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from actors.failures import (
+    Deposed,
+    Draining,
+    JournalDown,
+    Overloaded,
+    Rejected,
+    UnknownShowtime,
+    WorldFailure,
+)
+from actors.runtime.clock import Clock, Handle
 from actors.seatmap.events import Record
 from actors.seatmap.layout import Layout
 from actors.seatmap.state import SeatMap
 from actors.seatmap.terms import Instant
 
-
-class WorldFailure(Exception):
-    """Something outside failed; the same command may be sent again."""
-
-
-class JournalDown(WorldFailure):
-    """The log cannot be reached, or nobody knows whether an append arrived."""
-
-
-class Deposed(WorldFailure):
-    """Another owner has taken the showtime over: this one must stop."""
-
-
-class Overloaded(WorldFailure):
-    """A bounded queue is full."""
-
-
-class Draining(WorldFailure):
-    """The process is stopping and takes no new work."""
-
-
-class Rejected(WorldFailure):
-    """The log refused exactly this append for its content; nothing else was touched."""
-
-
-class UnknownShowtime(Exception):
-    """No showtime with that id."""
+__all__ = [
+    "Clock",
+    "Deposed",
+    "Draining",
+    "Handle",
+    "Journal",
+    "JournalDown",
+    "Layouts",
+    "Loaded",
+    "Overloaded",
+    "Placement",
+    "Publisher",
+    "Rejected",
+    "UnknownShowtime",
+    "WorldFailure",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +90,6 @@ class Publisher(Protocol):
     """
 
     def publish(self, epoch: int, records: Sequence[Record], state: SeatMap) -> None: ...
-
-
-class Handle(Protocol):
-    def cancel(self) -> None: ...
-
-
-class Clock(Protocol):
-    def now(self) -> Instant:
-        """Database time, as well as this process knows it. Never goes back."""
-        ...
-
-    def call_at(self, at: Instant, callback: Callable[[], None]) -> Handle:
-        """Call back at that time or a little later, at once when it has passed."""
-        ...
 
 
 class Placement(Protocol):

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from actors.ports import Draining, WorldFailure
+from actors.failures import Draining, WorldFailure
 from actors.runtime.mailbox import Mailbox
 
 M = TypeVar("M")

@@ -9,12 +9,30 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
-from actors.ports import Handle
-from actors.seatmap.terms import Instant
+Instant = int
+"""Milliseconds since the epoch, UTC."""
 
 DRIFT_MS_MAX: Final = 5
+
+
+class Handle(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> Instant:
+        """Database time, as well as this process knows it. Never goes back."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds, for durations."""
+        ...
+
+    def call_at(self, at: Instant, callback: Callable[[], None]) -> Handle:
+        """Call back at that time or a little later, at once when it has passed."""
+        ...
 
 
 class SystemClock:

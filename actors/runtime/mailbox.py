@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Generic, TypeVar
 
-from actors.ports import Overloaded
+from actors.failures import Overloaded
 
 M = TypeVar("M")
 
@@ -21,6 +21,11 @@ class Mailbox(Generic[M]):
 
     def __len__(self) -> int:
         return len(self._messages)
+
+    @property
+    def sleeping(self) -> bool:
+        """Whether the taker waits for a message."""
+        return self._waiter is not None and not self._waiter.done()
 
     def put(self, message: M) -> None:
         """Overloaded when full; whatever `close` was given when closed."""

@@ -179,5 +179,3 @@ class Reschedule(Command):
 @dataclass(frozen=True, slots=True)
 class Expire(Command):
     """Posted by the actor's own timer: nothing but what is due happens."""
-
-

@@ -344,9 +344,7 @@ def _placed(draft: Draft, event: e.BookingPlaced, _at: Instant) -> None:
 
 def _payment_started(draft: Draft, event: e.PaymentStarted, _at: Instant) -> None:
     draft.put(
-        dataclasses.replace(
-            draft.bookings[event.booking_id], payment_id=event.payment_id, expires_at=event.expires_at
-        )
+        dataclasses.replace(draft.bookings[event.booking_id], payment_id=event.payment_id, expires_at=event.expires_at)
     )
 
 
@@ -368,11 +366,7 @@ def _confirmed(draft: Draft, event: e.BookingConfirmed, _at: Instant) -> None:
 
 def _refund_decided(draft: Draft, event: e.RefundDecided, _at: Instant) -> None:
     booking = draft.bookings[event.booking_id]
-    draft.put(
-        dataclasses.replace(
-            booking, refunded_payments=(*booking.refunded_payments, event.payment_id)
-        )
-    )
+    draft.put(dataclasses.replace(booking, refunded_payments=(*booking.refunded_payments, event.payment_id)))
 
 
 def _booking_expired(draft: Draft, event: e.BookingExpired, _at: Instant) -> None:

@@ -1,0 +1,252 @@
+"""The actor of one showtime: it joins the rules of the seat map to the runtime that runs actors.
+
+A turn takes all that waits, folds what time has brought, judges each command against the state so far, appends the
+records once, and only then speaks: to those who asked and to those who watch. Nobody outside ever sees a state that is
+not on disk: `snapshot` is the durable one, and what a turn decides stays inside it until the append has returned.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from actors.limits import Limits
+from actors.ports import Clock, Handle, Journal, Publisher, Rejected, WorldFailure
+from actors.runtime.actor import Actor
+from actors.seatmap.commands import ActorKind, Cause, Command, Expire
+from actors.seatmap.events import Event, Record
+from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
+from actors.seatmap.rules import decide, due
+from actors.seatmap.state import NEVER, SeatMap, evolve, next_due
+from actors.seatmap.terms import Instant
+
+CLOCKWORK: Final = Cause(command_id="", kind=ActorKind.SYSTEM, actor_id="clock")
+_TICK: Final = Expire(CLOCKWORK)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a command.
+
+    `records` are what it caused, or what its first attempt caused when it is a retry. Accepted without records: it was
+    so already. `state` is durable and includes them.
+    """
+
+    decision: Decision
+    records: tuple[Record, ...]
+    state: SeatMap
+    epoch: int
+
+
+Answer = Callable[[Reply | BaseException], None]
+
+
+class Envelope:
+    """A command on its way, with the place where its answer goes. Answers once."""
+
+    __slots__ = ("command", "_answer")
+
+    def __init__(self, command: Command, answer: Answer | None) -> None:
+        self.command = command
+        self._answer = answer
+
+    def answer(self, reply: Reply | BaseException) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer(reply)
+
+
+@dataclass(slots=True)
+class Judgement:
+    """A turn in the making: where the state would be, and what to tell whom once that is durable."""
+
+    state: SeatMap
+    records: list[Record]
+    replies: list[tuple[Envelope, Decision, tuple[Record, ...]]]
+
+
+class ShowtimeActor(Actor[Envelope]):
+    def __init__(
+        self, showtime_id: str, epoch: int, state: SeatMap, journal: Journal, publisher: Publisher, clock: Clock,
+        limits: Limits,
+    ) -> None:  # fmt: skip
+        super().__init__(limits.mailbox_messages_max)
+        self.showtime_id = showtime_id
+        self.epoch = epoch
+        self._durable = state
+        self._journal = journal
+        self._publisher = publisher
+        self._clock = clock
+        self._limits = limits
+        self._trail: deque[Record] = deque(maxlen=limits.trail_records_max)
+        self._refused: OrderedDict[str, tuple[int, Refused]] = OrderedDict()
+        self._alarm: Handle | None = None
+        self._alarm_at: Instant = NEVER
+        self._kept_version = state.version
+        self._keeping: asyncio.Task[None] | None = None
+        self.busy_at: Instant = clock.now()
+        self._set_alarm()
+
+    @property
+    def snapshot(self) -> SeatMap:
+        """The durable state: immutable, safe from any task."""
+        return self._durable
+
+    @property
+    def unkept_records(self) -> int:
+        """Records since the last snapshot: what a recovery would have to fold."""
+        return self._durable.version - self._kept_version
+
+    def trail(self, after: int) -> Sequence[Record] | None:
+        """The durable records above version `after`, or None when some of them are not remembered any more."""
+        missing = self._durable.version - after
+        if missing <= 0:
+            return ()
+        if missing > len(self._trail):
+            return None
+        return [self._trail[index] for index in range(len(self._trail) - missing, len(self._trail))]
+
+    def post(self, command: Command, answer: Answer) -> None:
+        """Put a command into the mailbox; `answer` is called once, from the loop. Overloaded, Draining, or how it died."""
+        self.mailbox.put(Envelope(command, answer))
+
+    async def turn(self, batch: Sequence[Envelope]) -> None:
+        now = self.busy_at = self._clock.now()
+        past = await self._ask_the_log(batch)
+        judged = self._judge(batch, now, past)
+        if judged.records:
+            try:
+                await self._journal.append(self.epoch, self._durable, judged.state, judged.records)
+            except Rejected as error:
+                await self._one_by_one(batch, error)
+                return
+            self._adopt(judged)
+        for envelope, decision, records in judged.replies:
+            envelope.answer(Reply(decision, records, self._durable, self.epoch))
+        self._set_alarm()
+        if self.unkept_records >= self._limits.snapshot_after_records and self._keeping is None:
+            self._keeping = asyncio.create_task(self.keep())
+
+    def fail(self, message: Envelope, why: BaseException) -> None:
+        message.answer(why)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits, nobody's hold or unpaid booking depends on it, and no turn is under way."""
+        return self.mailbox.sleeping and not self._durable.pledged
+
+    def silence(self) -> None:
+        """No more alarms: this actor is leaving."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    async def keep(self) -> None:
+        """Store the present state, so that waking up is short."""
+        state = self._durable
+        try:
+            await self._journal.snapshot(state)
+        except WorldFailure:
+            return  # the log alone is enough; the next thousand records try again
+        finally:
+            self._keeping = None
+        self._kept_version = state.version
+
+    def _judge(self, batch: Sequence[Envelope], now: Instant, past: dict[str, tuple[Record, ...]]) -> Judgement:
+        """Synchronous from beginning to end: nothing can come between the check and the use."""
+        judged = Judgement(self._durable, [], [])
+        self._record(judged, due(judged.state, now), CLOCKWORK, now)
+        for envelope in batch:
+            command = envelope.command
+            if command is _TICK:
+                continue
+            known = self._recall(judged.state, command.cause, past)
+            if known is not None:
+                judged.replies.append((envelope, *known))
+                continue
+            decision = decide(judged.state, command, now)
+            records: tuple[Record, ...] = ()
+            if isinstance(decision, Accepted):
+                records = self._record(judged, decision.events, command.cause, now)
+            elif command.cause.retryable:
+                self._remember_refusal(command.cause, decision)
+            judged.replies.append((envelope, decision, records))
+        return judged
+
+    @staticmethod
+    def _record(judged: Judgement, events: Sequence[Event], cause: Cause, now: Instant) -> tuple[Record, ...]:
+        if not events:
+            return ()
+        version = judged.state.version
+        records = tuple(Record(version + n, now, cause, event) for n, event in enumerate(events, 1))
+        judged.state = evolve(judged.state, records)
+        judged.records += records
+        return records
+
+    def _recall(
+        self, state: SeatMap, cause: Cause, past: dict[str, tuple[Record, ...]]
+    ) -> tuple[Decision, tuple[Record, ...]] | None:
+        """Same id, same answer; same id with another intent is refused."""
+        if not cause.retryable:
+            return None
+        records = state.memory.recall(cause.command_id) or past.get(cause.command_id)
+        if records:
+            if records[0].cause.intent != cause.intent:
+                return Refused(Refusal.COMMAND_ID_REUSED), ()
+            return Accepted(tuple(record.event for record in records)), records
+        if (refused := self._refused.get(cause.command_id)) is not None:
+            intent, refusal = refused
+            return (refusal if intent == cause.intent else Refused(Refusal.COMMAND_ID_REUSED)), ()
+        return None
+
+    async def _ask_the_log(self, batch: Sequence[Envelope]) -> dict[str, tuple[Record, ...]]:
+        """What retries may be repeating from before this memory begins."""
+        memory = self._durable.memory
+        if memory.since <= 1:
+            return {}
+        wanted = [
+            envelope.command.cause.command_id
+            for envelope in batch
+            if envelope.command.cause.retryable and memory.recall(envelope.command.cause.command_id) is None
+        ]
+        past: dict[str, tuple[Record, ...]] = {}
+        if wanted:
+            for record in await self._journal.recall(self.showtime_id, wanted):
+                past[record.cause.command_id] = (*past.get(record.cause.command_id, ()), record)
+        return past
+
+    def _remember_refusal(self, cause: Cause, refused: Refused) -> None:
+        self._refused[cause.command_id] = (cause.intent, refused)
+        if len(self._refused) > self._limits.refusals_remembered_max:
+            self._refused.popitem(last=False)
+
+    async def _one_by_one(self, batch: Sequence[Envelope], error: Rejected) -> None:
+        """Something in this batch cannot be stored: the one that fails alone gets the error, the others never notice."""
+        if len(batch) == 1:
+            batch[0].answer(error)
+            return
+        for envelope in batch:
+            await self.turn([envelope])
+
+    def _adopt(self, judged: Judgement) -> None:
+        """From here on the world may know."""
+        self._durable = judged.state
+        self._trail.extend(judged.records)
+        self._publisher.publish(self.epoch, judged.records, judged.state)
+
+    def _set_alarm(self) -> None:
+        """One alarm for the earliest deadline. A stale one in the past is replaced by the exact moment."""
+        at = self._durable.deadline
+        if at <= self._clock.now():
+            at = next_due(self._durable)
+        if at == self._alarm_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = None if at >= NEVER else self._clock.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm_at = NEVER
+        self._alarm = None
+        self.mailbox.put_control(Envelope(_TICK, None))
