@@ -1,0 +1,304 @@
+"""The programme: which film runs where and when, what it costs, and how many seats are free.
+
+A showtime's terms are frozen into its first event; the row repeats what lists need. The cinema day begins at six in
+the morning, theatre time, so a film at half past midnight belongs to the evening before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import orjson
+
+from actors.seatmap.terms import Instant, Terms
+from persistence.database import Connection
+from persistence.moments import instant, moment
+
+DAY_BEGINS_HOUR: Final = 6
+
+
+class Overlap(Exception):
+    """The screen is taken at that time, by the showtime named."""
+
+    def __init__(self, showtime_id: str | None) -> None:
+        super().__init__(showtime_id)
+        self.showtime_id = showtime_id
+
+
+@dataclass(frozen=True, slots=True)
+class Showtime:
+    """A showtime with what its card shows of film, theatre and screen."""
+
+    id: str
+    number: int
+    starts_at: Instant
+    feature_starts_at: Instant
+    ends_at: Instant
+    language: str
+    format: str
+    status: str
+    sales: str
+    free_seats: int
+    capacity: int
+    price_from: int
+    currency: str
+    sales_open_at: Instant
+    sales_close_at: Instant
+    version: int
+    layout_id: str
+    movie_id: str
+    movie_title: str
+    movie_minutes: int
+    movie_certificate: str
+    movie_genres: tuple[str, ...]
+    movie_poster_url: str | None
+    theatre_id: str
+    theatre_name: str
+    theatre_city: str
+    time_zone: str
+    screen_id: str
+    screen_name: str
+
+    @property
+    def local_start(self) -> datetime:
+        return moment(self.starts_at).astimezone(ZoneInfo(self.time_zone))
+
+    @property
+    def business_date(self) -> date:
+        return business_date(self.starts_at, self.time_zone)
+
+
+@dataclass(frozen=True, slots=True)
+class ShowtimeDetail:
+    """What only the showtime's own page shows: prices, limits, refund policy."""
+
+    showtime: Showtime
+    tariff: Mapping[str, Any]
+    refund_policy: tuple[Mapping[str, Any], ...]
+    hold_seconds: int
+    seats_per_customer_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeFilter:
+    """What to list. Days are cinema days, `until_day` is the first one not wanted; `after` is (start, id)."""
+
+    movie_id: str | None = None
+    theatre_id: str | None = None
+    screen_id: str | None = None
+    city: str | None = None
+    since_day: date | None = None
+    until_day: date | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    ending_after: Instant | None = None
+    language: str | None = None
+    format: str | None = None
+    after: tuple[Instant, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What the filters can be set to. Films are (id, title)."""
+
+    cities: tuple[str, ...]
+    dates: tuple[date, ...]
+    movies: tuple[tuple[str, str], ...]
+    formats: tuple[str, ...]
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewShowtime:
+    id: str
+    terms: Terms
+    language: str
+    format: str
+    preshow_minutes: int
+    cleaning_minutes: int
+    capacity: int
+    price_from: int
+    draft: bool = False
+
+
+def business_date(at: Instant, time_zone: str) -> date:
+    """The cinema day of a moment."""
+    return (moment(at).astimezone(ZoneInfo(time_zone)) - timedelta(hours=DAY_BEGINS_HOUR)).date()
+
+
+_BUSINESS_DATE: Final = f"(s.starts_at AT TIME ZONE t.time_zone - interval '{DAY_BEGINS_HOUR} hours')::date"
+_JOINED: Final = """
+    FROM showtime s
+    JOIN movie m ON m.id = s.movie_id
+    JOIN screen c ON c.id = s.screen_id
+    JOIN theatre t ON t.id = c.theatre_id"""
+_COLUMNS: Final = """s.id, s.number, s.starts_at, s.feature_starts_at, s.ends_at, s.language, s.format, s.status, s.sales,
+    s.free_seats, s.capacity, s.price_from, s.currency, s.sales_open_at, s.sales_close_at, s.version, s.layout_id,
+    m.id AS movie_id, m.title, m.duration_minutes, m.certificate, m.genres, m.poster_url,
+    t.id AS theatre_id, t.name AS theatre_name, t.city, t.time_zone, c.id AS screen_id, c.name AS screen_name"""
+
+# A cinema day lies within two days of UTC on either side, whatever the zone: that much the index can answer.
+_WANTED: Final = f"""
+    WHERE s.status <> 'draft'
+      AND ($1::uuid IS NULL OR s.movie_id = $1)
+      AND ($2::uuid IS NULL OR c.theatre_id = $2)
+      AND ($3::uuid IS NULL OR s.screen_id = $3)
+      AND ($4::text IS NULL OR lower(t.city) = lower($4))
+      AND ($5::date IS NULL OR (s.starts_at >= $5::date - interval '2 days' AND {_BUSINESS_DATE} >= $5))
+      AND ($6::date IS NULL OR (s.starts_at < $6::date + interval '2 days' AND {_BUSINESS_DATE} < $6))
+      AND ($7::timestamptz IS NULL OR s.starts_at >= $7)
+      AND ($8::timestamptz IS NULL OR s.starts_at < $8)
+      AND ($9::timestamptz IS NULL OR s.ends_at > $9)
+      AND ($10::text IS NULL OR lower(s.language) = lower($10))
+      AND ($11::text IS NULL OR lower(s.format) = lower($11))"""
+
+
+async def showtimes(connection: Connection, wanted: ProgrammeFilter, limit: int) -> list[Showtime]:
+    """Showtimes by start, with film, theatre and screen, in one query. Drafts are nobody's business."""
+    after_start, after_id = wanted.after or (None, None)
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS} {_JOINED} {_WANTED}
+          AND ($12::timestamptz IS NULL OR (s.starts_at, s.id) > ($12, $13::uuid))
+        ORDER BY s.starts_at, s.id LIMIT $14
+        """,
+        *_arguments(wanted), _moment(after_start), after_id, limit,
+    )  # fmt: skip
+    return [_showtime(row) for row in rows]
+
+
+async def showtime(connection: Connection, showtime_id: str) -> ShowtimeDetail | None:
+    row = await connection.fetchrow(
+        f"""
+        SELECT {_COLUMNS}, s.tariff::text, s.refund_policy::text, s.hold_seconds, s.seats_per_customer_max {_JOINED}
+        WHERE s.id = $1 AND s.status <> 'draft'
+        """,
+        showtime_id,
+    )
+    if row is None:
+        return None
+    return ShowtimeDetail(
+        showtime=_showtime(row),
+        tariff=orjson.loads(row["tariff"]),
+        refund_policy=tuple(orjson.loads(row["refund_policy"])),
+        hold_seconds=row["hold_seconds"],
+        seats_per_customer_max=row["seats_per_customer_max"],
+    )
+
+
+async def facets(connection: Connection, wanted: ProgrammeFilter) -> Facets:
+    """What can be chosen among the showtimes wanted."""
+    row = await connection.fetchrow(
+        f"""
+        WITH shown AS (
+            SELECT s.language, s.format, m.id AS movie_id, m.title, t.city, {_BUSINESS_DATE} AS day {_JOINED} {_WANTED}
+              AND s.status <> 'cancelled')
+        SELECT ARRAY(SELECT DISTINCT city FROM shown ORDER BY 1) AS cities,
+               ARRAY(SELECT DISTINCT day FROM shown ORDER BY 1) AS dates,
+               ARRAY(SELECT DISTINCT format FROM shown ORDER BY 1) AS formats,
+               ARRAY(SELECT DISTINCT language FROM shown ORDER BY 1) AS languages,
+               ARRAY(SELECT DISTINCT ARRAY[title, movie_id::text] FROM shown ORDER BY 1) AS movies
+        """,
+        *_arguments(wanted),
+    )
+    assert row is not None
+    return Facets(
+        cities=tuple(row["cities"]),
+        dates=tuple(row["dates"]),
+        movies=tuple((id, title) for title, id in row["movies"]),
+        formats=tuple(row["formats"]),
+        languages=tuple(row["languages"]),
+    )
+
+
+async def put_showtime(connection: Connection, new: NewShowtime) -> int | None:
+    """Add a catalogue row and return its number; None when there is one with that id. Overlap.
+
+    The first event must follow in the same transaction.
+    """
+    terms = new.terms
+    try:
+        number: int | None = await connection.fetchval(
+            """
+            INSERT INTO showtime (id, movie_id, screen_id, layout_id, starts_at, ends_at, preshow_minutes,
+                cleaning_minutes, language, format, status, free_seats, capacity, price_from, currency, sales_open_at,
+                sales_close_at, tariff, refund_policy, hold_seconds, seats_per_customer_max)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17::jsonb, $18::jsonb,
+                $19, $20)
+            ON CONFLICT (id) DO NOTHING RETURNING number
+            """,
+            new.id, terms.movie_id, terms.screen_id, terms.layout_id, moment(terms.starts_at), moment(terms.ends_at),
+            new.preshow_minutes, new.cleaning_minutes, new.language, new.format,
+            "draft" if new.draft else "scheduled", new.capacity, new.price_from, terms.tariff.currency,
+            moment(terms.sales_open_at), moment(terms.sales_close_at), orjson.dumps(terms.tariff).decode(),
+            orjson.dumps(terms.refund_policy).decode(), terms.hold_seconds, terms.seats_per_customer_max,
+        )  # fmt: skip
+    except asyncpg.ExclusionViolationError as error:
+        raise Overlap(None) from error
+    return number
+
+
+async def known(connection: Connection, showtime_ids: list[str]) -> set[str]:
+    """Which of these showtimes exist."""
+    rows = await connection.fetch("SELECT id FROM showtime WHERE id = ANY($1::uuid[])", showtime_ids)
+    return {str(row["id"]) for row in rows}
+
+
+async def taken_by(connection: Connection, screen_id: str, since: Instant, until: Instant) -> str | None:
+    """The showtime that occupies a screen at some time in between."""
+    found = await connection.fetchval(
+        """
+        SELECT id FROM showtime WHERE screen_id = $1 AND status <> 'cancelled'
+          AND tstzrange(starts_at, clear_at) && tstzrange($2, $3) ORDER BY starts_at LIMIT 1
+        """,
+        screen_id, moment(since), moment(until),
+    )  # fmt: skip
+    return None if found is None else str(found)
+
+
+def _arguments(wanted: ProgrammeFilter) -> tuple[object, ...]:
+    return (
+        wanted.movie_id, wanted.theatre_id, wanted.screen_id, wanted.city, wanted.since_day, wanted.until_day,
+        _moment(wanted.since), _moment(wanted.until), _moment(wanted.ending_after), wanted.language, wanted.format,
+    )  # fmt: skip
+
+
+def _moment(at: Instant | None) -> datetime | None:
+    return None if at is None else moment(at)
+
+
+def _showtime(row: asyncpg.Record) -> Showtime:
+    return Showtime(
+        id=str(row["id"]),
+        number=row["number"],
+        starts_at=instant(row["starts_at"]),
+        feature_starts_at=instant(row["feature_starts_at"]),
+        ends_at=instant(row["ends_at"]),
+        language=row["language"],
+        format=row["format"],
+        status=row["status"],
+        sales=row["sales"],
+        free_seats=row["free_seats"],
+        capacity=row["capacity"],
+        price_from=row["price_from"],
+        currency=row["currency"],
+        sales_open_at=instant(row["sales_open_at"]),
+        sales_close_at=instant(row["sales_close_at"]),
+        version=row["version"],
+        layout_id=str(row["layout_id"]),
+        movie_id=str(row["movie_id"]),
+        movie_title=row["title"],
+        movie_minutes=row["duration_minutes"],
+        movie_certificate=row["certificate"],
+        movie_genres=tuple(row["genres"]),
+        movie_poster_url=row["poster_url"],
+        theatre_id=str(row["theatre_id"]),
+        theatre_name=row["theatre_name"],
+        theatre_city=row["city"],
+        time_zone=row["time_zone"],
+        screen_id=str(row["screen_id"]),
+        screen_name=row["screen_name"],
+    )

@@ -1,0 +1,1 @@
+"""Who is asking: passwords, tokens, and the identity that every handler trusts."""

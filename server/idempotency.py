@@ -1,0 +1,96 @@
+"""Same key, same answer.
+
+Commands for a showtime carry their key as the command id (`command_id`), and the actor's log remembers the outcome.
+Other POSTs go through `idempotent`, which stores the answer in a table.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from hashlib import blake2b
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+
+from persistence import idempotency as store
+from server.auth.identity import identify
+from server.errors import Problem
+from server.keys import CLOCK, POOL
+from server.requests import read_bytes
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+HEADER: Final = "Idempotency-Key"
+KEY_LENGTH_MAX: Final = 255
+_NEVER_STORED: Final = frozenset((401, 408, 425, 429))
+
+
+def command_id(caller: str, operation: str, key: str) -> str:
+    """The id that one caller's key for one operation always gets."""
+    digest = blake2b(f"{caller}\0{operation}\0{key}".encode(), digest_size=16).digest()
+    return str(UUID(bytes=digest))
+
+
+def idempotency_key(request: web.Request, *, required: bool = False) -> str | None:
+    """The client's key. 400 idempotency_key_required or idempotency_key_invalid."""
+    key = request.headers.get(HEADER)
+    if key is None:
+        if required:
+            raise Problem(400, "idempotency_key_required", f"This request needs an {HEADER} header.")
+        return None
+    if not 0 < len(key) <= KEY_LENGTH_MAX or not key.isascii() or not key.isprintable():
+        raise Problem(
+            400, "idempotency_key_invalid", f"An {HEADER} is 1 to {KEY_LENGTH_MAX} printable ASCII characters."
+        )
+    return key
+
+
+def in_progress() -> Problem:
+    return Problem(409, "idempotency_in_progress", "The first request with this key is still being answered.")
+
+
+def mismatch() -> Problem:
+    return Problem(422, "idempotency_mismatch", "This key was already used for a different request.")
+
+
+def idempotent(handler: Handler, *, required: bool = False) -> Handler:
+    """A handler whose final answers are stored under the caller's key for 24 hours."""
+
+    @wraps(handler)
+    async def answer_once(request: web.Request) -> web.StreamResponse:
+        key = idempotency_key(request, required=required)
+        if key is None:
+            return await handler(request)
+        identity = identify(request)
+        caller = identity.account_id if identity else ""
+        scope = store.Scope(caller, request.method, request.path, key)
+        pool = request.app[POOL]
+        body_hash = blake2b(await read_bytes(request), digest_size=32).digest()
+        claim = await store.claim(pool, scope, body_hash, request.app[CLOCK].now())
+        if not claim.mine:
+            if claim.body_hash != body_hash:
+                raise mismatch()
+            if claim.answer is None:
+                raise in_progress()
+            return _replay(claim.answer)
+        try:
+            response = await handler(request)
+        except Problem as problem:
+            response = problem.response(request["request_id"])
+        except BaseException:
+            await store.abandon(pool, scope)
+            raise
+        if isinstance(response, web.Response) and response.status < 500 and response.status not in _NEVER_STORED:
+            body = response.body if isinstance(response.body, bytes) else b""
+            await store.settle(pool, scope, store.Answer(response.status, response.content_type, body))
+        else:
+            await store.abandon(pool, scope)
+        return response
+
+    return answer_once
+
+
+def _replay(answer: store.Answer) -> web.Response:
+    if not answer.body:
+        return web.Response(status=answer.status)
+    return web.Response(body=answer.body, status=answer.status, content_type=answer.content_type)
