@@ -152,7 +152,8 @@ class Showtimes:
         if self._draining:
             return
         if why is None:
-            self._wake_at(showtime_id, actor.snapshot.deadline)
+            watched = showtime_id in self._watched
+            self._wake_at(showtime_id, self._clock.now() if watched else actor.snapshot.deadline)
             return
         self._on_death(showtime_id, why)
         again = self._clock.now() - born_at < LONG_LIFE_MS
