@@ -4,12 +4,13 @@ Commands for a showtime carry their key as the command id (`command_id`), and th
 Other POSTs go through `idempotent`, which stores the answer in a table.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from hashlib import blake2b
 from typing import Final
 from uuid import UUID
 
+import orjson
 from aiohttp import web
 
 from persistence import idempotency as store
@@ -29,6 +30,12 @@ def command_id(caller: str, operation: str, key: str) -> str:
     """The id that one caller's key for one operation always gets."""
     digest = blake2b(f"{caller}\0{operation}\0{key}".encode(), digest_size=16).digest()
     return str(UUID(bytes=digest))
+
+
+def intent_of(asked: Mapping[str, object]) -> int:
+    """63 bits that stand for what was asked for, whatever the order of its fields."""
+    digest = blake2b(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1
 
 
 def idempotency_key(request: web.Request, *, required: bool = False) -> str | None:
