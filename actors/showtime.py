@@ -45,7 +45,7 @@ Answer = Callable[[Reply | BaseException], None]
 class Envelope:
     """A command on its way, with the place where its answer goes. Answers once."""
 
-    __slots__ = ("command", "_answer")
+    __slots__ = ("_answer", "command")
 
     def __init__(self, command: Command, answer: Answer | None) -> None:
         self.command = command
@@ -221,7 +221,7 @@ class ShowtimeActor(Actor[Envelope]):
             self._refused.popitem(last=False)
 
     async def _one_by_one(self, batch: Sequence[Envelope], error: Rejected) -> None:
-        """Something in this batch cannot be stored: the one that fails alone gets the error, the others never notice."""
+        """Something in here cannot be stored: the one that fails alone gets the error, the others never notice."""
         if len(batch) == 1:
             batch[0].answer(error)
             return

@@ -22,7 +22,7 @@ def hold_seats(state: SeatMap, c: HoldSeats, now: Instant) -> Decision:
         if isinstance(chosen, Refused):
             return chosen
         seats = chosen
-        ticket_types = {seat: ticket_types["*"] for seat in seats} if "*" in ticket_types else ticket_types
+        ticket_types = dict.fromkeys(seats, ticket_types["*"]) if "*" in ticket_types else ticket_types
     if no := (
         _malformed(state, seats, ticket_types)
         or _over_limit(state, c.cause, len(seats))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-
 class SeatKind(StrEnum):
     STANDARD = "standard"
     WHEELCHAIR = "wheelchair"
