@@ -1,4 +1,4 @@
-"""How the world fails, as exceptions. The edge answers each with 503 and `Retry-After`, except `UnknownShowtime` (404)."""
+"""How the world fails, as exceptions. The edge answers 503 with `Retry-After`, except to `UnknownShowtime` (404)."""
 
 
 class WorldFailure(Exception):

@@ -108,7 +108,7 @@ class ShowtimeActor(Actor[Envelope]):
         return [self._trail[index] for index in range(len(self._trail) - missing, len(self._trail))]
 
     def post(self, command: Command, answer: Answer) -> None:
-        """Put a command into the mailbox; `answer` is called once, from the loop. Overloaded, Draining, or how it died."""
+        """Put a command into the mailbox; `answer` is called once. Overloaded, Draining, or how the actor died."""
         self.mailbox.put(Envelope(command, answer))
 
     async def turn(self, batch: Sequence[Envelope]) -> None:

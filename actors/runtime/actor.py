@@ -51,7 +51,7 @@ class Actor(Generic[M]):
                 batch = await self.mailbox.take_all()
                 if batch:
                     await self.turn(batch)
-        except Exception as error:  # ends the task, answers everybody, and the supervisor counts it
+        except Exception as error:  # noqa: BLE001  ends the task, answers everybody, and is counted
             why = error
             answer = error if isinstance(error, WorldFailure) else ActorDied(repr(error))
             for message in batch:

@@ -1,4 +1,4 @@
-"""Rules of buying: a hold becomes a booking, money confirms it, and money that comes too late is rescued or returned."""
+"""Rules of buying: a hold becomes a booking, money confirms it, and late money is rescued or returned."""
 
 import hashlib
 from collections.abc import Sequence

@@ -212,7 +212,8 @@ class Draft:
 def genesis(showtime_id: str, layout: Layout, first: Record) -> SeatMap:
     """The seat map right after its first record, which must be `ShowtimeScheduled`."""
     event = first.event
-    assert isinstance(event, e.ShowtimeScheduled) and first.version == 1, first
+    assert isinstance(event, e.ShowtimeScheduled), first
+    assert first.version == 1, first
     assert event.terms.layout_id == layout.id, (event.terms.layout_id, layout.id)
     return SeatMap(
         showtime_id=showtime_id,

@@ -39,7 +39,7 @@ class RefundStep:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`sales_open_at ≤ sales_close_at`, `starts_at < ends_at`; refund steps run from the longest notice to the shortest."""
+    """`sales_open_at ≤ sales_close_at`, `starts_at < ends_at`; refund steps run from long notice to short."""
 
     movie_id: str
     screen_id: str
