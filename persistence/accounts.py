@@ -10,7 +10,7 @@ from enum import Enum
 import asyncpg
 
 from actors.seatmap.terms import Instant
-from persistence.database import Connection
+from persistence.database import Connection, Executor
 from persistence.moments import instant, moment
 
 
@@ -18,19 +18,21 @@ class EmailTaken(Exception):
     """Another account has this address."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
+    """Somebody. Guests have neither e-mail address nor password; `theatre_ids` are where staff works."""
+
     id: str
-    email: str | None
-    display_name: str
-    phone: str | None
-    locale: str
-    time_zone: str
-    password_hash: str | None
     roles: tuple[str, ...]
-    theatre_ids: tuple[str, ...]
-    blocked: bool
     created_at: Instant
+    email: str | None = None
+    display_name: str = ""
+    phone: str | None = None
+    locale: str = "en"
+    time_zone: str = "UTC"
+    password_hash: str | None = None
+    theatre_ids: tuple[str, ...] = ()
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ _COLUMNS = """a.id, a.email, a.display_name, a.phone, a.locale, a.time_zone, a.p
     a.blocked_at, a.created_at"""
 
 
-async def add(connection: Connection, account: Account) -> None:
+async def add(connection: Executor, account: Account) -> None:
     """EmailTaken."""
     try:
         await connection.execute(
@@ -87,18 +89,18 @@ async def add(connection: Connection, account: Account) -> None:
         raise EmailTaken from error
 
 
-async def by_email(connection: Connection, email: str) -> Account | None:
+async def by_email(connection: Executor, email: str) -> Account | None:
     row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM account a WHERE a.email = $1", email)
     return None if row is None else _account(row)
 
 
-async def by_id(connection: Connection, account_id: str) -> Account | None:
+async def by_id(connection: Executor, account_id: str) -> Account | None:
     row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM account a WHERE a.id = $1", account_id)
     return None if row is None else _account(row)
 
 
 async def update_profile(
-    connection: Connection,
+    connection: Executor,
     account_id: str,
     *,
     display_name: str,
@@ -115,7 +117,7 @@ async def update_profile(
     )  # fmt: skip
 
 
-async def grant(connection: Connection, account_id: str, roles: Iterable[str], theatre_ids: Iterable[str]) -> None:
+async def grant(connection: Executor, account_id: str, roles: Iterable[str], theatre_ids: Iterable[str]) -> None:
     """Set what an account may do, and where."""
     await connection.execute(
         "UPDATE account SET roles = $2, theatre_ids = $3, updated_at = now() WHERE id = $1",
@@ -123,7 +125,7 @@ async def grant(connection: Connection, account_id: str, roles: Iterable[str], t
     )  # fmt: skip
 
 
-async def open_session(connection: Connection, session: NewSession) -> None:
+async def open_session(connection: Executor, session: NewSession) -> None:
     """A session with its first refresh token, in one statement."""
     await connection.execute(
         """
@@ -138,7 +140,7 @@ async def open_session(connection: Connection, session: NewSession) -> None:
 
 
 async def rotate(
-    connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record],
+    connection: Connection,
     *,
     used: bytes,
     fresh: bytes,
@@ -183,14 +185,14 @@ async def rotate(
         return Rotated(Rotation.WON, _account(row), session_id, instant(until))
 
 
-async def revoke(connection: Connection, session_ids: Sequence[str], now: Instant) -> None:
+async def revoke(connection: Executor, session_ids: Sequence[str], now: Instant) -> None:
     await connection.execute(
         "UPDATE session SET revoked_at = $2 WHERE id = ANY($1::uuid[]) AND revoked_at IS NULL",
         session_ids, moment(now),
     )  # fmt: skip
 
 
-async def revoke_all(connection: Connection, account_id: str, now: Instant) -> list[str]:
+async def revoke_all(connection: Executor, account_id: str, now: Instant) -> list[str]:
     """End every session of an account; returns those that were alive."""
     rows = await connection.fetch(
         "UPDATE session SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL RETURNING id",
@@ -199,13 +201,13 @@ async def revoke_all(connection: Connection, account_id: str, now: Instant) -> l
     return [str(row["id"]) for row in rows]
 
 
-async def session_of(connection: Connection, refresh_digest: bytes) -> str | None:
+async def session_of(connection: Executor, refresh_digest: bytes) -> str | None:
     """The session that a refresh token belongs to."""
     found = await connection.fetchval("SELECT session_id FROM refresh_token WHERE digest = $1", refresh_digest)
     return None if found is None else str(found)
 
 
-async def revoked_since(connection: Connection, since: Instant) -> list[str]:
+async def revoked_since(connection: Executor, since: Instant) -> list[str]:
     """Sessions revoked lately, whose access tokens may still be about."""
     rows = await connection.fetch("SELECT id FROM session WHERE revoked_at >= $1", moment(since))
     return [str(row["id"]) for row in rows]

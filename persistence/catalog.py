@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 
 from actors.seatmap.terms import Instant
-from persistence.database import Connection
+from persistence.database import Executor
 from persistence.moments import moment
 
 NEW_DAYS = 90
@@ -39,6 +39,7 @@ class Movie:
     revision: int = 1
     status: str = ""
     next_showtimes_count: int = 0
+    sort_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Theatre:
     currency: str
     revision: int = 1
     distance_km: float | None = None
+    sort_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ _UPCOMING = """
     SELECT count(*) FROM showtime s WHERE s.movie_id = m.id AND s.status = 'scheduled' AND s.starts_at > $1"""
 
 _MOVIES = f"""
-    SELECT m.*, upcoming.count AS upcoming,
+    SELECT m.*, lower(m.title) AS key, upcoming.count AS upcoming,
         CASE WHEN m.end_date < $2 THEN 'ended'
              WHEN m.release_date > $2 THEN 'coming_soon'
              WHEN upcoming.count > 0 THEN 'now_showing'
@@ -120,7 +122,7 @@ _MOVIES = f"""
     FROM movie m CROSS JOIN LATERAL ({_UPCOMING}) upcoming"""
 
 
-async def movies(connection: Connection, wanted: MovieFilter, now: Instant, limit: int) -> list[Movie]:
+async def movies(connection: Executor, wanted: MovieFilter, now: Instant, limit: int) -> list[Movie]:
     """Published films by title."""
     after_title, after_id = wanted.after or (None, None)
     at = moment(now)
@@ -141,7 +143,7 @@ async def movies(connection: Connection, wanted: MovieFilter, now: Instant, limi
               AND ($8::text IS NULL OR (lower(m.title), m.id) > ($8, $9::uuid))
         ) movie
         WHERE $10::text IS NULL OR status = $10
-        ORDER BY lower(title), id LIMIT $11
+        ORDER BY key, id LIMIT $11
         """,
         at, at.date(), wanted.text, wanted.genre, wanted.language, wanted.day, wanted.city, after_title, after_id,
         wanted.status, limit,
@@ -149,7 +151,7 @@ async def movies(connection: Connection, wanted: MovieFilter, now: Instant, limi
     return [_movie(row) for row in rows]
 
 
-async def movie(connection: Connection, movie_id: str, now: Instant) -> Movie | None:
+async def movie(connection: Executor, movie_id: str, now: Instant) -> Movie | None:
     """A published film."""
     at = moment(now)
     row = await connection.fetchrow(
@@ -158,22 +160,22 @@ async def movie(connection: Connection, movie_id: str, now: Instant) -> Movie | 
     return None if row is None else _movie(row)
 
 
-async def put_movies(connection: Connection, films: Sequence[Movie]) -> int:
+async def put_movies(connection: Executor, films: Sequence[Movie]) -> int:
     """Add films; one that is already there (same title and release date) stays as it is. Returns how many are new."""
     rows = await connection.fetch(
         """
-        INSERT INTO movie (id, title, description, duration_minutes, genres, languages, certificate, cast_names, director,
-            poster_url, trailer_url, release_date, end_date, external_ids, publication)
+        INSERT INTO movie (id, title, description, duration_minutes, genres, languages, certificate, cast_names,
+            director, poster_url, trailer_url, release_date, end_date, external_ids, publication)
         SELECT f.id, f.title, f.description, f.duration_minutes,
             ARRAY(SELECT jsonb_array_elements_text(f.genres)), ARRAY(SELECT jsonb_array_elements_text(f.languages)),
-            f.certificate, ARRAY(SELECT jsonb_array_elements_text(f.cast_names)), f.director, f.poster_url, f.trailer_url,
-            f.release_date, f.end_date, f.external_ids, f.publication
+            f.certificate, ARRAY(SELECT jsonb_array_elements_text(f.cast_names)), f.director, f.poster_url,
+            f.trailer_url, f.release_date, f.end_date, f.external_ids, f.publication
         FROM jsonb_to_recordset($1::jsonb) AS f(id uuid, title text, description text, duration_minutes integer,
             genres jsonb, languages jsonb, certificate text, cast_names jsonb, director text, poster_url text,
             trailer_url text, release_date date, end_date date, external_ids jsonb, publication text)
         ON CONFLICT DO NOTHING RETURNING id
         """,
-        orjson.dumps([_movie_json(film) for film in films]).decode(),
+        orjson.dumps([_movie_json(film) for film in films]),
     )
     return len(rows)
 
@@ -183,7 +185,7 @@ _THEATRE_KM = """CASE WHEN $3::float8 IS NULL OR t.lat IS NULL THEN NULL ELSE 12
     ))) END"""
 
 
-async def theatres(connection: Connection, wanted: TheatreFilter, limit: int) -> list[Theatre]:
+async def theatres(connection: Executor, wanted: TheatreFilter, limit: int) -> list[Theatre]:
     lat, lng = wanted.near or (None, None)
     after_key, after_id = wanted.after or (None, None)
     rows = await connection.fetch(
@@ -204,20 +206,20 @@ async def theatres(connection: Connection, wanted: TheatreFilter, limit: int) ->
     return [_theatre(row) for row in rows]
 
 
-async def theatre(connection: Connection, theatre_id: str) -> Theatre | None:
-    row = await connection.fetchrow("SELECT *, NULL::float8 AS km FROM theatre WHERE id = $1", theatre_id)
+async def theatre(connection: Executor, theatre_id: str) -> Theatre | None:
+    row = await connection.fetchrow("SELECT *, NULL::float8 AS km, '' AS key FROM theatre WHERE id = $1", theatre_id)
     return None if row is None else _theatre(row)
 
 
-async def put_theatre(connection: Connection, theatre: Theatre) -> None:
+async def put_theatre(connection: Executor, theatre: Theatre) -> None:
     """Add a theatre; one with the same id stays as it is."""
     await connection.execute(
         """
         INSERT INTO theatre (id, name, city, address, pincode, lat, lng, amenities, contact, time_zone, currency)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11) ON CONFLICT (id) DO NOTHING
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING
         """,
         theatre.id, theatre.name, theatre.city, theatre.address, theatre.pincode, theatre.lat, theatre.lng,
-        theatre.amenities, orjson.dumps(theatre.contact).decode(), theatre.time_zone, theatre.currency,
+        theatre.amenities, orjson.dumps(theatre.contact), theatre.time_zone, theatre.currency,
     )  # fmt: skip
 
 
@@ -225,18 +227,18 @@ _SCREENS = """
     SELECT c.*, l.version AS layout_version, l.capacity FROM screen c JOIN layout l ON l.id = c.layout_id"""
 
 
-async def screens(connection: Connection, theatre_id: str) -> list[Screen]:
+async def screens(connection: Executor, theatre_id: str) -> list[Screen]:
     rows = await connection.fetch(f"{_SCREENS} WHERE c.theatre_id = $1 ORDER BY lower(c.name), c.id", theatre_id)
     return [_screen(row) for row in rows]
 
 
-async def screen(connection: Connection, screen_id: str) -> Screen | None:
+async def screen(connection: Executor, screen_id: str) -> Screen | None:
     row = await connection.fetchrow(f"{_SCREENS} WHERE c.id = $1", screen_id)
     return None if row is None else _screen(row)
 
 
 async def put_screen(
-    connection: Connection, screen_id: str, theatre_id: str, name: str, formats: Sequence[str], layout_id: str
+    connection: Executor, screen_id: str, theatre_id: str, name: str, formats: Sequence[str], layout_id: str
 ) -> None:
     """Add a screen; one with the same id stays as it is."""
     await connection.execute(
@@ -248,12 +250,12 @@ async def put_screen(
     )  # fmt: skip
 
 
-async def layouts(connection: Connection, after: tuple[str, str] | None, limit: int) -> list[LayoutRow]:
+async def layouts(connection: Executor, after: tuple[str, str] | None, limit: int) -> list[LayoutRow]:
     """The newest version of every layout, by name, without their plans."""
     after_name, after_id = after or (None, None)
     rows = await connection.fetch(
         """
-        SELECT id, family_id, version, name, capacity, '{}'::text AS plan FROM (
+        SELECT id, family_id, version, name, capacity, '{}'::jsonb AS plan FROM (
             SELECT DISTINCT ON (family_id) * FROM layout ORDER BY family_id, version DESC) newest
         WHERE $1::text IS NULL OR (lower(name), id) > ($1, $2::uuid)
         ORDER BY lower(name), id LIMIT $3
@@ -263,18 +265,18 @@ async def layouts(connection: Connection, after: tuple[str, str] | None, limit: 
     return [_layout(row) for row in rows]
 
 
-async def layout(connection: Connection, layout_id: str) -> LayoutRow | None:
+async def layout(connection: Executor, layout_id: str) -> LayoutRow | None:
     row = await connection.fetchrow(
-        "SELECT id, family_id, version, name, capacity, plan::text FROM layout WHERE id = $1", layout_id
+        "SELECT id, family_id, version, name, capacity, plan FROM layout WHERE id = $1", layout_id
     )
     return None if row is None else _layout(row)
 
 
-async def layout_of_screen(connection: Connection, screen_id: str, version: int | None) -> LayoutRow | None:
+async def layout_of_screen(connection: Executor, screen_id: str, version: int | None) -> LayoutRow | None:
     """The present layout of a screen, or another version of the same drawing."""
     row = await connection.fetchrow(
         """
-        SELECT v.id, v.family_id, v.version, v.name, v.capacity, v.plan::text
+        SELECT v.id, v.family_id, v.version, v.name, v.capacity, v.plan
         FROM screen c JOIN layout l ON l.id = c.layout_id JOIN layout v ON v.family_id = l.family_id
         WHERE c.id = $1 AND v.version = coalesce($2::integer, l.version)
         """,
@@ -283,14 +285,14 @@ async def layout_of_screen(connection: Connection, screen_id: str, version: int 
     return None if row is None else _layout(row)
 
 
-async def put_layout(connection: Connection, layout: LayoutRow) -> None:
+async def put_layout(connection: Executor, layout: LayoutRow) -> None:
     """Add a layout version; one with the same id stays as it is."""
     await connection.execute(
         """
-        INSERT INTO layout (id, family_id, version, name, capacity, plan) VALUES ($1, $2, $3, $4, $5, $6::jsonb)
+        INSERT INTO layout (id, family_id, version, name, capacity, plan) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (id) DO NOTHING
         """,
-        layout.id, layout.family_id, layout.version, layout.name, layout.capacity, orjson.dumps(layout.plan).decode(),
+        layout.id, layout.family_id, layout.version, layout.name, layout.capacity, orjson.dumps(layout.plan),
     )  # fmt: skip
 
 
@@ -314,6 +316,7 @@ def _movie(row: asyncpg.Record) -> Movie:
         revision=row["revision"],
         status=row["status"],
         next_showtimes_count=row["upcoming"],
+        sort_key=row["key"],
     )
 
 
@@ -352,6 +355,7 @@ def _theatre(row: asyncpg.Record) -> Theatre:
         currency=row["currency"],
         revision=row["revision"],
         distance_km=row["km"],
+        sort_key=row["key"],
     )
 
 

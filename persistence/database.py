@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     WriterConnection = asyncpg.Connection[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
+    Executor = Connection | Pool
 else:
     Connection = asyncpg.Connection
     WriterConnection = asyncpg.Connection
     Pool = asyncpg.Pool
+    Executor = object
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 POOL_CONNECTIONS_MAX: Final = 12
@@ -38,9 +40,9 @@ class Migration:
     sha256: str
 
 
-async def open_pool(dsn: str) -> Pool:
-    """A pool for everything but the journal's appends."""
-    return await asyncpg.create_pool(
+def open_pool(dsn: str) -> Pool:
+    """A pool for everything but the journal's appends: `await` it, or enter it with `async with`."""
+    return asyncpg.create_pool(
         dsn,
         min_size=1,
         max_size=POOL_CONNECTIONS_MAX,

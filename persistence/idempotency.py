@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-
 from actors.seatmap.terms import Instant
-from persistence.database import Connection
+from persistence.database import Executor
 from persistence.moments import moment
 
 KEPT_MS: Final = 24 * 3_600_000
@@ -32,12 +31,12 @@ class Answer:
 class Claim:
     """What a key stands for. `mine`: go ahead. Else `answer` is the stored one, or None while it is in the making."""
 
-    mine: bool
     body_hash: bytes
-    answer: Answer | None
+    mine: bool = False
+    answer: Answer | None = None
 
 
-async def claim(connection: Connection, scope: Scope, body_hash: bytes, now: Instant) -> Claim:
+async def claim(connection: Executor, scope: Scope, body_hash: bytes, now: Instant) -> Claim:
     """Take the key, or learn who had it. Exactly one of several concurrent callers gets it."""
     taken = await connection.fetchval(
         """
@@ -53,7 +52,7 @@ async def claim(connection: Connection, scope: Scope, body_hash: bytes, now: Ins
         moment(now), moment(now - KEPT_MS), moment(now - ABANDONED_MS),
     )  # fmt: skip
     if taken:
-        return Claim(True, body_hash, None)
+        return Claim(body_hash, mine=True)
     row = await connection.fetchrow(
         """
         SELECT body_hash, status, content_type, body FROM idempotency
@@ -62,12 +61,12 @@ async def claim(connection: Connection, scope: Scope, body_hash: bytes, now: Ins
         scope.caller, scope.method, scope.path, scope.key,
     )  # fmt: skip
     if row is None:
-        return Claim(False, body_hash, None)
+        return Claim(body_hash)
     stored = None if row["status"] is None else Answer(row["status"], row["content_type"], row["body"])
-    return Claim(False, row["body_hash"], stored)
+    return Claim(row["body_hash"], answer=stored)
 
 
-async def settle(connection: Connection, scope: Scope, answer: Answer) -> None:
+async def settle(connection: Executor, scope: Scope, answer: Answer) -> None:
     """Keep the answer for whoever repeats the request."""
     await connection.execute(
         """
@@ -78,7 +77,7 @@ async def settle(connection: Connection, scope: Scope, answer: Answer) -> None:
     )  # fmt: skip
 
 
-async def abandon(connection: Connection, scope: Scope) -> None:
+async def abandon(connection: Executor, scope: Scope) -> None:
     """Let the key go: the request came to nothing and may be sent again."""
     await connection.execute(
         "DELETE FROM idempotency WHERE (caller, method, path, key) = ($1, $2, $3, $4) AND status IS NULL",
@@ -86,5 +85,5 @@ async def abandon(connection: Connection, scope: Scope) -> None:
     )  # fmt: skip
 
 
-async def forget_old(connection: Connection, now: Instant) -> None:
+async def forget_old(connection: Executor, now: Instant) -> None:
     await connection.execute("DELETE FROM idempotency WHERE claimed_at < $1", moment(now - KEPT_MS))

@@ -4,17 +4,16 @@ A showtime's terms are frozen into its first event; the row repeats what lists n
 the morning, theatre time, so a film at half past midnight belongs to the evening before.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import orjson
 
-from actors.seatmap.terms import Instant, Terms
-from persistence.database import Connection
+from actors.seatmap.terms import Instant, RefundStep, Tariff, Terms
+from persistence.database import Executor
 from persistence.moments import instant, moment
 
 DAY_BEGINS_HOUR: Final = 6
@@ -76,8 +75,8 @@ class ShowtimeDetail:
     """What only the showtime's own page shows: prices, limits, refund policy."""
 
     showtime: Showtime
-    tariff: Mapping[str, Any]
-    refund_policy: tuple[Mapping[str, Any], ...]
+    tariff: Tariff
+    refund_policy: tuple[RefundStep, ...]
     hold_seconds: int
     seats_per_customer_max: int
 
@@ -135,8 +134,8 @@ _JOINED: Final = """
     JOIN movie m ON m.id = s.movie_id
     JOIN screen c ON c.id = s.screen_id
     JOIN theatre t ON t.id = c.theatre_id"""
-_COLUMNS: Final = """s.id, s.number, s.starts_at, s.feature_starts_at, s.ends_at, s.language, s.format, s.status, s.sales,
-    s.free_seats, s.capacity, s.price_from, s.currency, s.sales_open_at, s.sales_close_at, s.version, s.layout_id,
+_COLUMNS: Final = """s.id, s.number, s.starts_at, s.feature_starts_at, s.ends_at, s.language, s.format, s.status,
+    s.sales, s.free_seats, s.capacity, s.price_from, s.currency, s.sales_open_at, s.sales_close_at, s.version, s.layout_id,
     m.id AS movie_id, m.title, m.duration_minutes, m.certificate, m.genres, m.poster_url,
     t.id AS theatre_id, t.name AS theatre_name, t.city, t.time_zone, c.id AS screen_id, c.name AS screen_name"""
 
@@ -156,7 +155,7 @@ _WANTED: Final = f"""
       AND ($11::text IS NULL OR lower(s.format) = lower($11))"""
 
 
-async def showtimes(connection: Connection, wanted: ProgrammeFilter, limit: int) -> list[Showtime]:
+async def showtimes(connection: Executor, wanted: ProgrammeFilter, limit: int) -> list[Showtime]:
     """Showtimes by start, with film, theatre and screen, in one query. Drafts are nobody's business."""
     after_start, after_id = wanted.after or (None, None)
     rows = await connection.fetch(
@@ -170,10 +169,10 @@ async def showtimes(connection: Connection, wanted: ProgrammeFilter, limit: int)
     return [_showtime(row) for row in rows]
 
 
-async def showtime(connection: Connection, showtime_id: str) -> ShowtimeDetail | None:
+async def showtime(connection: Executor, showtime_id: str) -> ShowtimeDetail | None:
     row = await connection.fetchrow(
         f"""
-        SELECT {_COLUMNS}, s.tariff::text, s.refund_policy::text, s.hold_seconds, s.seats_per_customer_max {_JOINED}
+        SELECT {_COLUMNS}, s.tariff, s.refund_policy, s.hold_seconds, s.seats_per_customer_max {_JOINED}
         WHERE s.id = $1 AND s.status <> 'draft'
         """,
         showtime_id,
@@ -182,14 +181,23 @@ async def showtime(connection: Connection, showtime_id: str) -> ShowtimeDetail |
         return None
     return ShowtimeDetail(
         showtime=_showtime(row),
-        tariff=orjson.loads(row["tariff"]),
-        refund_policy=tuple(orjson.loads(row["refund_policy"])),
+        tariff=Tariff(**orjson.loads(row["tariff"])),
+        refund_policy=tuple(RefundStep(**step) for step in orjson.loads(row["refund_policy"])),
         hold_seconds=row["hold_seconds"],
         seats_per_customer_max=row["seats_per_customer_max"],
     )
 
 
-async def facets(connection: Connection, wanted: ProgrammeFilter) -> Facets:
+async def free_seats(connection: Executor, ending_after: Instant) -> dict[str, int]:
+    """For the lobby: the free seats of every showtime that is not over."""
+    rows = await connection.fetch(
+        "SELECT id, free_seats FROM showtime WHERE ends_at > $1 AND status IN ('scheduled', 'running')",
+        moment(ending_after),
+    )
+    return {str(row["id"]): row["free_seats"] for row in rows}
+
+
+async def facets(connection: Executor, wanted: ProgrammeFilter) -> Facets:
     """What can be chosen among the showtimes wanted."""
     row = await connection.fetchrow(
         f"""
@@ -208,13 +216,13 @@ async def facets(connection: Connection, wanted: ProgrammeFilter) -> Facets:
     return Facets(
         cities=tuple(row["cities"]),
         dates=tuple(row["dates"]),
-        movies=tuple((id, title) for title, id in row["movies"]),
+        movies=tuple((movie_id, title) for title, movie_id in row["movies"]),
         formats=tuple(row["formats"]),
         languages=tuple(row["languages"]),
     )
 
 
-async def put_showtime(connection: Connection, new: NewShowtime) -> int | None:
+async def put_showtime(connection: Executor, new: NewShowtime) -> int | None:
     """Add a catalogue row and return its number; None when there is one with that id. Overlap.
 
     The first event must follow in the same transaction.
@@ -226,28 +234,28 @@ async def put_showtime(connection: Connection, new: NewShowtime) -> int | None:
             INSERT INTO showtime (id, movie_id, screen_id, layout_id, starts_at, ends_at, preshow_minutes,
                 cleaning_minutes, language, format, status, free_seats, capacity, price_from, currency, sales_open_at,
                 sales_close_at, tariff, refund_policy, hold_seconds, seats_per_customer_max)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17::jsonb, $18::jsonb,
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18,
                 $19, $20)
             ON CONFLICT (id) DO NOTHING RETURNING number
             """,
             new.id, terms.movie_id, terms.screen_id, terms.layout_id, moment(terms.starts_at), moment(terms.ends_at),
             new.preshow_minutes, new.cleaning_minutes, new.language, new.format,
             "draft" if new.draft else "scheduled", new.capacity, new.price_from, terms.tariff.currency,
-            moment(terms.sales_open_at), moment(terms.sales_close_at), orjson.dumps(terms.tariff).decode(),
-            orjson.dumps(terms.refund_policy).decode(), terms.hold_seconds, terms.seats_per_customer_max,
+            moment(terms.sales_open_at), moment(terms.sales_close_at), orjson.dumps(terms.tariff),
+            orjson.dumps(terms.refund_policy), terms.hold_seconds, terms.seats_per_customer_max,
         )  # fmt: skip
     except asyncpg.ExclusionViolationError as error:
         raise Overlap(None) from error
     return number
 
 
-async def known(connection: Connection, showtime_ids: list[str]) -> set[str]:
+async def known(connection: Executor, showtime_ids: list[str]) -> set[str]:
     """Which of these showtimes exist."""
     rows = await connection.fetch("SELECT id FROM showtime WHERE id = ANY($1::uuid[])", showtime_ids)
     return {str(row["id"]) for row in rows}
 
 
-async def taken_by(connection: Connection, screen_id: str, since: Instant, until: Instant) -> str | None:
+async def taken_by(connection: Executor, screen_id: str, since: Instant, until: Instant) -> str | None:
     """The showtime that occupies a screen at some time in between."""
     found = await connection.fetchval(
         """

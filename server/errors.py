@@ -60,6 +60,10 @@ def unauthorized(code: str, detail: str) -> Problem:
     return Problem(401, code, detail, headers={"WWW-Authenticate": "Bearer"})
 
 
+def auth_required() -> Problem:
+    return unauthorized("auth_required", "Sign in first.")
+
+
 def invalid(path: str, message: str) -> Problem:
     """One field is wrong in a way that only the handler can see."""
     return Problem(422, "validation_failed", "The request is not valid.", errors=[{"path": path, "message": message}])

@@ -6,20 +6,28 @@ import asyncpg
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from server.config import Config
+    from actors.ports import Clock
+    from actors.showtimes import Showtimes
     from server.auth.passwords import Passwords
+    from server.auth.sessions import Sessions
     from server.auth.tokens import Tokens
+    from server.config import Config
     from server.life import Life
     from server.limiter import Limiter
+    from server.live.hub import Hub
+    from server.live.socket import Edge
     from server.telemetry import Telemetry
-    from actors.ports import Clock
 
 CONFIG: Final[web.AppKey["Config"]] = web.AppKey("config")
-POOL: Final[web.AppKey[asyncpg.Pool]] = web.AppKey("pool")
+POOL: Final[web.AppKey["asyncpg.Pool[asyncpg.Record]"]] = web.AppKey("pool")
 CLOCK: Final[web.AppKey["Clock"]] = web.AppKey("clock")
+REGISTRY: Final[web.AppKey["Showtimes"]] = web.AppKey("registry")
+HUB: Final[web.AppKey["Hub"]] = web.AppKey("hub")
+LIVE: Final[web.AppKey["Edge"]] = web.AppKey("live")
 LIFE: Final[web.AppKey["Life"]] = web.AppKey("life")
 LIMITER: Final[web.AppKey["Limiter"]] = web.AppKey("limiter")
 PASSWORDS: Final[web.AppKey["Passwords"]] = web.AppKey("passwords")
+SESSIONS: Final[web.AppKey["Sessions"]] = web.AppKey("sessions")
 TELEMETRY: Final[web.AppKey["Telemetry"]] = web.AppKey("telemetry")
 TOKENS: Final[web.AppKey["Tokens"]] = web.AppKey("tokens")
 

@@ -1,8 +1,8 @@
 """Where the process is in its life: when it began, and whether it still takes new work."""
 
 from dataclasses import dataclass
-from typing import Final
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
 
 @dataclass(slots=True)

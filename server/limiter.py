@@ -7,6 +7,7 @@ room for a few hundred people behind it.
 from dataclasses import dataclass, fields
 from math import ceil
 from time import time
+from typing import Final
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
@@ -14,16 +15,20 @@ from limits.aio.strategies import FixedWindowRateLimiter
 
 from server.errors import too_many
 
+_BUSY: Final = RateLimitItemPerMinute(600)
+_CALM: Final = RateLimitItemPerMinute(120)
+_TEN_IN_A_QUARTER: Final = RateLimitItemPerMinute(10, 15)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """How often, per identity named in the comment."""
 
-    guests: RateLimitItem = RateLimitItemPerMinute(600)  # address
-    registrations: RateLimitItem = RateLimitItemPerMinute(60)  # address
-    logins: RateLimitItem = RateLimitItemPerMinute(120)  # address
-    refreshes: RateLimitItem = RateLimitItemPerMinute(600)  # address
-    failed_logins: RateLimitItem = RateLimitItemPerMinute(10, 15)  # account and address
+    guests: RateLimitItem = _BUSY  # address
+    registrations: RateLimitItem = _CALM  # address
+    logins: RateLimitItem = _CALM  # address
+    refreshes: RateLimitItem = _BUSY  # address
+    failed_logins: RateLimitItem = _TEN_IN_A_QUARTER  # account and address
 
 
 class Limiter:

@@ -5,7 +5,6 @@ It lies on the way of every hold, so there is exactly one, and what it adds is m
 
 import os
 import re
-import time
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Final
@@ -15,7 +14,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
 from server.errors import Problem, explain, is_disconnect, unavailable
-from server.keys import LIFE, REQUEST_ID, TELEMETRY
+from server.keys import CLOCK, LIFE, REQUEST_ID, TELEMETRY
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
@@ -63,17 +62,18 @@ def wrapper() -> Middleware:
 
     @web.middleware
     async def wrap(request: web.Request, handler: Handler) -> web.StreamResponse:
-        began = time.perf_counter()
+        app = request.app
+        clock = app[CLOCK]
+        began = clock.monotonic()
         request_id = request.headers.get(X_REQUEST_ID)
         if request_id is None or not _acceptable_id(request_id):
             request_id = f"{series}-{next(numbers):x}"
         request[REQUEST_ID] = request_id
-        app = request.app
         try:
             if app[LIFE].draining and request.path not in _ALWAYS_OPEN:
                 raise unavailable("draining", "The server is restarting. Try again in a moment.")
             response = await handler(request)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (every failure becomes an answer here)
             response = _problem(request, error, request_id)
         if not response.prepared:
             headers = response.headers
@@ -86,7 +86,7 @@ def wrapper() -> Middleware:
                 headers[hdrs.CACHE_CONTROL] = _NO_STORE
         resource = request.match_info.route.resource
         route = "-" if resource is None else resource.canonical
-        app[TELEMETRY].answered(request.method, route, response.status, time.perf_counter() - began)
+        app[TELEMETRY].answered(request.method, route, response.status, clock.monotonic() - began)
         return response
 
     return wrap

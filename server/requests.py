@@ -8,12 +8,13 @@ import asyncio
 import base64
 import json
 from collections.abc import Sequence
+from datetime import date, datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from actors.ids import is_uuid
 from server.errors import Problem, invalid, not_found
@@ -23,6 +24,30 @@ BODY_SECONDS_MAX: Final = 10
 JSON_DEPTH_MAX: Final = 64
 
 Network = IPv4Network | IPv6Network
+
+
+def _id(text: str) -> str:
+    if not is_uuid(text):
+        raise ValueError("this is not an id")
+    return text
+
+
+def _day(text: object) -> object:
+    if isinstance(text, str) and (len(text) != 10 or text[:2] not in ("19", "20", "21")):
+        raise ValueError("a day looks like 2026-11-21")
+    return text
+
+
+def _time(at: datetime) -> datetime:
+    if not 1900 <= at.year < 2200:
+        raise ValueError("this time is too far away")
+    return at
+
+
+Text = Annotated[str, Field(max_length=200)]
+Id = Annotated[str, AfterValidator(_id)]
+Day = Annotated[date, BeforeValidator(_day)]
+WireTime = Annotated[AwareDatetime, AfterValidator(_time)]
 
 
 class Body(BaseModel):
@@ -94,12 +119,12 @@ def parse_json(raw: bytes) -> Any:
 
 
 def read_query(request: web.Request, model: type[B]) -> B:
-    """The query string as `model`. 422 validation_failed."""
+    """The query string as `model`; an empty parameter is an absent one. 422 validation_failed."""
     query = request.query
     for name, text in query.items():
         if "\x00" in text or not _encodable(text):
             raise invalid(name, "This text holds characters that are not allowed.")
-    return model.model_validate(dict(query))
+    return model.model_validate({name: text for name, text in query.items() if text})
 
 
 def path_id(request: web.Request, name: str, thing: str) -> str:
@@ -136,8 +161,8 @@ class Cursor(BaseModel):
             return None
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-            key, id = orjson.loads(raw)
-            cursor = cls(key=key, id=id)
+            key, last_id = orjson.loads(raw)
+            cursor = cls(key=key, id=last_id)
         except (ValueError, TypeError):
             raise invalid("cursor", "This cursor was not made by this server.") from None
         if not is_uuid(cursor.id) or "\x00" in cursor.key:

@@ -26,7 +26,7 @@ class Telemetry:
         self.registry = CollectorRegistry(auto_describe=True)
         self.problems = Counter("marquee_problems_total", "Problem answers.", ["code"], registry=self.registry)
         self.logins = Counter("marquee_logins_total", "Log-in attempts.", ["outcome"], registry=self.registry)
-        self.accounts_hashing = Gauge("marquee_passwords_waiting", "Passwords to hash.", registry=self.registry)
+        self.passwords_waiting = Gauge("marquee_passwords_waiting", "Passwords to hash.", registry=self.registry)
         self._requests = Counter(
             "marquee_http_requests_total", "Requests answered.", ["method", "route", "status"], registry=self.registry
         )

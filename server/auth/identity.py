@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from actors.seatmap.terms import Instant
-from server.errors import Problem, forbidden, unauthorized
+from server.errors import Problem, auth_required, forbidden
 from server.keys import TOKENS
 
 GUEST: Final = "guest"
@@ -63,7 +63,3 @@ def require_staff_of(request: web.Request, theatre_id: str, *roles: str) -> Iden
     if not identity.works_for(theatre_id):
         raise Problem(403, "out_of_scope", "This theatre is not one of yours.")
     return identity
-
-
-def auth_required() -> Problem:
-    return unauthorized("auth_required", "Sign in first.")

@@ -34,7 +34,8 @@ class Tokens:
     """Issues and verifies access tokens with one secret per key id; the first one signs."""
 
     def __init__(self, secrets: dict[str, str], clock: Clock) -> None:
-        assert secrets and all(len(secret.encode()) >= SECRET_BYTES_MIN for secret in secrets.values())
+        assert secrets
+        assert all(len(secret.encode()) >= SECRET_BYTES_MIN for secret in secrets.values())
         self._secrets = secrets
         self._signing_key = next(iter(secrets))
         self._clock = clock
@@ -81,7 +82,7 @@ class Tokens:
             for listener in tuple(self._listeners):
                 listener(session_id)
         if len(self._revoked) > _CACHED_MAX:
-            self._revoked = {id: at for id, at in self._revoked.items() if at + ACCESS_MS > now}
+            self._revoked = {ended: at for ended, at in self._revoked.items() if at + ACCESS_MS > now}
 
     def on_revoked(self, listener: Revoked) -> Callable[[], None]:
         """Call `listener(session_id)` at every revocation; returns how to stop that."""

@@ -1,0 +1,189 @@
+"""How films, theatres, screens and showtimes look on the wire.
+
+Lists show live figures: the resident actor's where there is one, else the row that the journal keeps beside the log.
+"""
+
+from datetime import date, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from actors.seatmap.pricing import line
+from actors.seatmap.terms import Instant, Tariff
+from actors.seatmap.view import FEW_LEFT_PART, FEW_LEFT_SEATS, public_status
+from persistence import programme
+from persistence.catalog import Movie, Screen, Theatre
+from persistence.programme import ProgrammeFilter, Showtime, ShowtimeDetail
+from server.errors import invalid
+from server.keys import POOL, REGISTRY
+from server.requests import Cursor, Page
+from server.wire import money, rfc3339
+
+
+def movie_card(movie: Movie) -> dict[str, Any]:
+    return {
+        "id": movie.id,
+        "title": movie.title,
+        "description": movie.description,
+        "duration_minutes": movie.duration_minutes,
+        "genres": movie.genres,
+        "languages": movie.languages,
+        "certificate": movie.certificate,
+        "cast": movie.cast,
+        "director": movie.director,
+        "poster_url": movie.poster_url,
+        "trailer_url": movie.trailer_url,
+        "release_date": movie.release_date,
+        "end_date": movie.end_date,
+        "status": movie.status,
+        "external_ids": movie.external_ids,
+        "next_showtimes_count": movie.next_showtimes_count,
+    }
+
+
+def theatre_card(theatre: Theatre) -> dict[str, Any]:
+    geo = None if theatre.lat is None else {"lat": theatre.lat, "lng": theatre.lng}
+    card = {
+        "id": theatre.id,
+        "name": theatre.name,
+        "city": theatre.city,
+        "address": theatre.address,
+        "pincode": theatre.pincode,
+        "geo": geo,
+        "amenities": theatre.amenities,
+        "contact": theatre.contact,
+        "time_zone": theatre.time_zone,
+        "currency": theatre.currency,
+    }
+    if theatre.distance_km is not None:
+        card["distance_km"] = round(theatre.distance_km, 2)
+    return card
+
+
+def screen_card(screen: Screen) -> dict[str, Any]:
+    return {
+        "id": screen.id,
+        "theatre_id": screen.theatre_id,
+        "name": screen.name,
+        "formats": screen.formats,
+        "capacity": screen.capacity,
+        "layout_id": screen.layout_id,
+        "layout_version": screen.layout_version,
+    }
+
+
+def showtime_card(request: web.Request, showtime: Showtime) -> dict[str, Any]:
+    if (actor := request.app[REGISTRY].resident(showtime.id)) is not None:
+        free = actor.snapshot.free
+        status, sales = public_status(actor.snapshot)
+    else:
+        free = showtime.free_seats
+        status, sales = showtime.status, _sales(showtime)
+    return {
+        "id": showtime.id,
+        "movie": {
+            "id": showtime.movie_id,
+            "title": showtime.movie_title,
+            "duration_minutes": showtime.movie_minutes,
+            "certificate": showtime.movie_certificate,
+            "genres": showtime.movie_genres,
+            "poster_url": showtime.movie_poster_url,
+        },
+        "theatre": {
+            "id": showtime.theatre_id,
+            "name": showtime.theatre_name,
+            "city": showtime.theatre_city,
+            "time_zone": showtime.time_zone,
+        },
+        "screen": {"id": showtime.screen_id, "name": showtime.screen_name},
+        "starts_at": rfc3339(showtime.starts_at),
+        "feature_starts_at": rfc3339(showtime.feature_starts_at),
+        "ends_at": rfc3339(showtime.ends_at),
+        "starts_at_local": showtime.local_start.isoformat(timespec="seconds"),
+        "business_date": showtime.business_date,
+        "language": showtime.language,
+        "format": showtime.format,
+        "status": status,
+        "sales": sales,
+        "sales_open_at": rfc3339(showtime.sales_open_at),
+        "sales_close_at": rfc3339(showtime.sales_close_at),
+        "price_from": money(showtime.price_from, showtime.currency),
+        "free_seats": free,
+        "capacity": showtime.capacity,
+        "layout_id": showtime.layout_id,
+        "allocated": True,
+    }
+
+
+def showtime_page(request: web.Request, detail: ShowtimeDetail) -> dict[str, Any]:
+    """A showtime's own page: its card, what seats cost all-in, and the rules of holding and cancelling."""
+    return {
+        **showtime_card(request, detail.showtime),
+        "prices": _prices(detail.tariff),
+        "default_ticket_type": detail.tariff.default_ticket_type,
+        "hold_ttl_s": detail.hold_seconds,
+        "max_seats": detail.seats_per_customer_max,
+        "cancellation_policy": [
+            {
+                "hours_before": step.hours_before,
+                "refund_pct": step.refund_bps / 100,
+                "fee": money(step.fee, detail.tariff.currency),
+            }
+            for step in detail.refund_policy
+        ],
+    }
+
+
+def _prices(tariff: Tariff) -> list[dict[str, Any]]:
+    quotes = [
+        line(tariff, "", category, ticket_type)
+        for category, by_type in tariff.prices.items()
+        for ticket_type in by_type
+    ]
+    return [
+        {
+            "category": quote.category,
+            "ticket_type": quote.ticket_type,
+            "amount": quote.amount,
+            "fee": quote.fee,
+            "tax": quote.tax,
+            "total": quote.total,
+            "currency": tariff.currency,
+        }
+        for quote in quotes
+    ]
+
+
+def _sales(showtime: Showtime) -> str:
+    """What the row says, in the words of `actors.seatmap.view`."""
+    if showtime.sales != "open":
+        return showtime.sales
+    if showtime.free_seats == 0:
+        return "sold_out"
+    few = max(FEW_LEFT_SEATS, showtime.capacity // FEW_LEFT_PART)
+    return "few_left" if showtime.free_seats <= few else "open"
+
+
+async def showtime_list(request: web.Request, wanted: ProgrammeFilter, page: Page) -> dict[str, Any]:
+    """A page of showtimes by start."""
+    rows = await programme.showtimes(request.app[POOL], wanted, page.limit + 1)
+    shown = rows[: page.limit]
+    last = shown[-1] if len(rows) > page.limit else None
+    return {
+        "items": [showtime_card(request, row) for row in shown],
+        "next_cursor": Cursor(key=str(last.starts_at), id=last.id).text() if last else None,
+    }
+
+
+def after_start(cursor: Cursor | None) -> tuple[Instant, str] | None:
+    """Where a list of showtimes goes on."""
+    if cursor is None:
+        return None
+    if not cursor.key.isdecimal() or len(cursor.key) > 14:
+        raise invalid("cursor", "This cursor was not made by this server.")
+    return int(cursor.key), cursor.id
+
+
+def days_from(first: date, count: int) -> tuple[date, date]:
+    """`count` cinema days from `first`: the first wanted and the first not wanted."""
+    return first, first + timedelta(days=count)

@@ -1,0 +1,1 @@
+"""The REST endpoints, one module per part of the house. The modules do not import each other."""

@@ -1,0 +1,105 @@
+"""Films: the list, one film, and where it runs."""
+
+from typing import Any, Final, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from persistence import catalog
+from persistence.catalog import Movie, MovieFilter
+from persistence.programme import ProgrammeFilter
+from server.aliases import moved
+from server.cards import after_start, days_from, movie_card, showtime_list
+from server.errors import not_found
+from server.keys import CLOCK, POOL
+from server.requests import Cursor, Day, Id, Page, Text, path_id, read_query
+from server.responses import public_answer
+
+
+class MoviesQuery(Page):
+    q: Text | None = None
+    title: Text | None = None
+    genre: Text | None = None
+    language: Text | None = None
+    status: Literal["coming_soon", "now_showing", "ended"] | None = None
+    date: Day | None = None
+    city: Text | None = None
+
+
+class MovieShowtimesQuery(Page):
+    date: Day | None = None
+    days: int = Field(1, ge=1, le=30)
+    theatre_id: Id | None = None
+    language: Text | None = None
+    format: Text | None = None
+    group: Literal["theatre"] | None = None
+
+
+async def list_movies(request: web.Request) -> web.Response:
+    query = read_query(request, MoviesQuery)
+    cursor = Cursor.read(query.cursor)
+    wanted = MovieFilter(
+        text=query.q or query.title,
+        genre=query.genre,
+        language=query.language,
+        status=query.status,
+        day=query.date,
+        city=query.city,
+        after=(cursor.key, cursor.id) if cursor else None,
+    )
+    rows = await catalog.movies(request.app[POOL], wanted, request.app[CLOCK].now(), query.limit + 1)
+    shown = rows[: query.limit]
+    last = shown[-1] if len(rows) > query.limit else None
+    return public_answer(
+        request,
+        {
+            "items": [movie_card(movie) for movie in shown],
+            "next_cursor": Cursor(key=last.sort_key, id=last.id).text() if last else None,
+        },
+    )
+
+
+async def one_movie(request: web.Request) -> web.Response:
+    return public_answer(request, movie_card(await _movie(request)))
+
+
+async def movie_showtimes(request: web.Request) -> web.Response:
+    movie = await _movie(request)
+    query = read_query(request, MovieShowtimesQuery)
+    since, until = days_from(query.date, query.days) if query.date else (None, None)
+    wanted = ProgrammeFilter(
+        movie_id=movie.id,
+        theatre_id=query.theatre_id,
+        since_day=since,
+        until_day=until,
+        ending_after=None if query.date else request.app[CLOCK].now(),
+        language=query.language,
+        format=query.format,
+        after=after_start(Cursor.read(query.cursor)),
+    )
+    page = await showtime_list(request, wanted, query)
+    return public_answer(request, _by_theatre(page) if query.group else page)
+
+
+ROUTES: Final = (
+    web.get("/api/v1/movies", list_movies),
+    web.get("/api/v1/movies/upcoming", moved("/api/v1/movies", status="coming_soon")),
+    web.get("/api/v1/movies/search", moved("/api/v1/movies")),
+    web.get("/api/v1/movies/{movie_id}", one_movie),
+    web.get("/api/v1/movies/{movie_id}/showtimes", movie_showtimes),
+)
+
+
+async def _movie(request: web.Request) -> Movie:
+    movie = await catalog.movie(request.app[POOL], path_id(request, "movie_id", "movie"), request.app[CLOCK].now())
+    if movie is None:
+        raise not_found("movie")
+    return movie
+
+
+def _by_theatre(page: dict[str, Any]) -> dict[str, Any]:
+    groups: dict[str, dict[str, Any]] = {}
+    for showtime in page["items"]:
+        theatre = showtime["theatre"]
+        groups.setdefault(theatre["id"], {"theatre": theatre, "showtimes": []})["showtimes"].append(showtime)
+    return {"items": list(groups.values()), "next_cursor": page["next_cursor"]}

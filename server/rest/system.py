@@ -1,0 +1,54 @@
+"""Whether the process lives, whether it can work, and its metrics."""
+
+from typing import Final
+
+import asyncpg
+from aiohttp import web
+
+from server.errors import Problem
+from server.keys import CLOCK, LIFE, POOL, REGISTRY, TELEMETRY
+from server.life import VERSION
+from server.responses import answer
+from server.telemetry import EXPOSITION_TYPE
+
+READY_SECONDS_MAX: Final = 2.0
+
+
+async def health(request: web.Request) -> web.Response:
+    uptime = request.app[CLOCK].monotonic() - request.app[LIFE].started_at
+    return answer({"status": "ok", "version": VERSION, "uptime_s": round(uptime, 3)})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """503 not_ready while the database or the log is down, or the process is stopping."""
+    app = request.app
+    if app[LIFE].draining:
+        raise _not_ready("The server is stopping.", database="unknown")
+    try:
+        await app[POOL].fetchval("SELECT 1", timeout=READY_SECONDS_MAX)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        raise _not_ready("The database cannot be reached.", database="down") from None
+    registry = app[REGISTRY]
+    return answer({
+        "status": "ready",
+        "database": "up",
+        "event_log_lag": registry.mailbox_depth,
+        "actors": len(registry),
+    })
+
+
+async def metrics(request: web.Request) -> web.Response:
+    return web.Response(body=request.app[TELEMETRY].exposition(), headers={"Content-Type": EXPOSITION_TYPE})
+
+
+ROUTES: Final = (
+    web.get("/health", health),
+    web.get("/ready", ready),
+    web.get("/metrics", metrics),
+    web.get("/api/v1/health", health),
+    web.get("/api/v1/ready", ready),
+)
+
+
+def _not_ready(detail: str, *, database: str) -> Problem:
+    return Problem(503, "not_ready", detail, headers={"Retry-After": "1"}, database=database)

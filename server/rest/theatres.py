@@ -1,0 +1,111 @@
+"""Theatres and their screens."""
+
+from typing import Annotated, Final
+
+from aiohttp import web
+from pydantic import AfterValidator, Field
+
+from persistence import catalog
+from persistence.catalog import Screen, Theatre, TheatreFilter
+from persistence.programme import ProgrammeFilter
+from server.aliases import moved
+from server.cards import after_start, days_from, screen_card, showtime_list, theatre_card
+from server.errors import not_found
+from server.keys import CLOCK, POOL
+from server.requests import Cursor, Day, Page, Text, path_id, read_query
+from server.responses import public_answer
+
+
+def _point(text: str) -> str:
+    lat, _, lng = text.partition(",")
+    if not (-90 <= float(lat) <= 90 and -180 <= float(lng) <= 180):
+        raise ValueError("a place looks like 52.52,13.40")
+    return text
+
+
+class TheatresQuery(Page):
+    city: Text | None = None
+    q: Text | None = None
+    near: Annotated[str, Field(max_length=60), AfterValidator(_point)] | None = None
+    radius_km: float = Field(50.0, gt=0, le=20_100, allow_inf_nan=False)
+
+
+class TheatreShowtimesQuery(Page):
+    date: Day | None = None
+    days: int = Field(1, ge=1, le=30)
+
+
+async def list_theatres(request: web.Request) -> web.Response:
+    query = read_query(request, TheatresQuery)
+    cursor = Cursor.read(query.cursor)
+    lat, _, lng = (query.near or "").partition(",")
+    wanted = TheatreFilter(
+        text=query.q,
+        city=query.city,
+        near=(float(lat), float(lng)) if query.near else None,
+        radius_km=query.radius_km,
+        after=(cursor.key, cursor.id) if cursor else None,
+    )
+    rows = await catalog.theatres(request.app[POOL], wanted, query.limit + 1)
+    shown = rows[: query.limit]
+    last = shown[-1] if len(rows) > query.limit else None
+    return public_answer(
+        request,
+        {
+            "items": [theatre_card(theatre) for theatre in shown],
+            "next_cursor": Cursor(key=last.sort_key, id=last.id).text() if last else None,
+        },
+    )
+
+
+async def one_theatre(request: web.Request) -> web.Response:
+    return public_answer(request, theatre_card(await _theatre(request)))
+
+
+async def theatre_screens(request: web.Request) -> web.Response:
+    theatre = await _theatre(request)
+    screens = await catalog.screens(request.app[POOL], theatre.id)
+    return public_answer(request, {"items": [screen_card(screen) for screen in screens], "next_cursor": None})
+
+
+async def theatre_showtimes(request: web.Request) -> web.Response:
+    theatre = await _theatre(request)
+    query = read_query(request, TheatreShowtimesQuery)
+    since, until = days_from(query.date, query.days) if query.date else (None, None)
+    wanted = ProgrammeFilter(
+        theatre_id=theatre.id,
+        since_day=since,
+        until_day=until,
+        ending_after=None if query.date else request.app[CLOCK].now(),
+        after=after_start(Cursor.read(query.cursor)),
+    )
+    return public_answer(request, await showtime_list(request, wanted, query))
+
+
+async def one_screen(request: web.Request) -> web.Response:
+    return public_answer(request, screen_card(await _screen(request)))
+
+
+ROUTES: Final = (
+    web.get("/api/v1/theatres", list_theatres),
+    web.get("/api/v1/theatres/{theatre_id}", one_theatre),
+    web.get("/api/v1/theatres/{theatre_id}/screens", theatre_screens),
+    web.get("/api/v1/theatres/{theatre_id}/showtimes", theatre_showtimes),
+    web.get("/api/v1/screens/{screen_id}", one_screen),
+    web.get("/api/v1/theaters", moved("/api/v1/theatres")),
+    web.get("/api/v1/theaters/{theatre_id}", moved("/api/v1/theatres/{theatre_id}")),
+)
+
+
+async def _theatre(request: web.Request) -> Theatre:
+    theatre = await catalog.theatre(request.app[POOL], path_id(request, "theatre_id", "theatre"))
+    if theatre is None:
+        raise not_found("theatre")
+    return theatre
+
+
+async def _screen(request: web.Request) -> Screen:
+    screen = await catalog.screen(request.app[POOL], path_id(request, "screen_id", "screen"))
+    if screen is None:
+        raise not_found("screen")
+    return screen
