@@ -1,0 +1,308 @@
+"""Who watches which showtime, and how they hear of its changes.
+
+The actor publishes every durable change here, in log order. The first change leaves at once; while more arrive, a room
+gets at most one frame per tick, wider when very many watch, and a pass over many sockets is cut into slices so that
+commands are served in between. Joining and the first snapshot are one step: nothing can fall between them, and what
+overlaps is harmless by the client's rule.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Protocol
+
+from actors.ports import Clock, Handle
+from actors.seatmap.events import Record, changes_showtime, owner_of
+from actors.seatmap.state import SeatMap
+from actors.seatmap.terms import Instant
+from server.live import frames
+from server.live.limits import Limits
+from server.live.watcher import Watcher
+
+LOAD_WINDOW_MS: Final = 100
+
+
+class Owner(Protocol):
+    """The part of a showtime's actor that the hub looks at."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def snapshot(self) -> SeatMap: ...
+    def trail(self, after: int) -> Sequence[Record] | None: ...
+
+
+class Room:
+    """The watchers of one showtime, and what they have not been told yet."""
+
+    __slots__ = (
+        "_members", "_snapshot", "due", "epoch", "owners", "passing", "pending", "spoke_at", "state", "told",
+        "watchers", "window",
+    )  # fmt: skip
+
+    def __init__(self, epoch: int, state: SeatMap, now: Instant) -> None:
+        self.epoch = epoch
+        self.state = state
+        self.told = state
+        self.pending: list[Record] = []
+        self.watchers: dict[Watcher, None] = {}
+        self.owners: dict[str, dict[Watcher, None]] = {}
+        self.spoke_at = now
+        self.window = 0
+        self.due: Handle | None = None
+        self.passing = False
+        self._members: tuple[Watcher, ...] | None = None
+        self._snapshot: tuple[SeatMap, bytes] | None = None
+
+    @property
+    def members(self) -> tuple[Watcher, ...]:
+        if self._members is None:
+            self._members = tuple(self.watchers)
+        return self._members
+
+    def snapshot(self) -> bytes:
+        """The state as it is now, encoded at most once per version."""
+        if self._snapshot is None or self._snapshot[0] is not self.state:
+            self._snapshot = (self.state, frames.snapshot(self.epoch, self.state))
+        return self._snapshot[1]
+
+    def add(self, watcher: Watcher) -> None:
+        self.watchers[watcher] = None
+        self._members = None
+
+    def remove(self, watcher: Watcher) -> None:
+        self.watchers.pop(watcher, None)
+        self._members = None
+
+
+class Hub:
+    """`on_watched(showtime_id, watched)` hears of the first watcher's coming and the last one's going."""
+
+    def __init__(self, clock: Clock, limits: Limits) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._rooms: dict[str, Room] = {}
+        self._people: dict[str, dict[Watcher, None]] = {}
+        self._personal: dict[tuple[str, str], SeatMap] = {}
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._sweep: Handle | None = None
+        self._window = 0
+        self._busy = 0
+        self._busy_before = 0
+        self.on_watched: Callable[[str, bool], None] = lambda _showtime_id, _watched: None
+        self.on_free: Callable[[str, int], None] = lambda _showtime_id, _free: None
+
+    def __iter__(self) -> Iterator[str]:
+        """The showtimes that are being watched."""
+        return iter(tuple(self._rooms))
+
+    @property
+    def watching(self) -> int:
+        return sum(len(room.watchers) for room in self._rooms.values())
+
+    def start(self) -> None:
+        self._sweep = self._clock.call_at(self._clock.now() + self._limits.sweep_ms, self._keep_alive)
+
+    def stop(self) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+
+    def publish(self, epoch: int, records: Sequence[Record], state: SeatMap) -> None:
+        """Every durable change comes by here. No records: a new epoch began, so watchers start over."""
+        showtime_id = state.showtime_id
+        self.on_free(showtime_id, state.free)
+        if (room := self._rooms.get(showtime_id)) is not None:
+            if epoch == room.epoch:
+                room.pending.extend(records)
+                room.state = state
+                if room.due is None and not room.passing:
+                    self._schedule(room)
+            elif epoch > room.epoch:
+                self._start_over(room, epoch, state)
+        if showtime_id in self._waiters:
+            for waiter in self._waiters.pop(showtime_id):
+                if not waiter.done():
+                    waiter.set_result(None)
+        if self._people:
+            self._note_people(records, state)
+
+    def join(self, watcher: Watcher, owner: Owner, *, since: int | None = None, epoch: int | None = None) -> None:
+        """Add a watcher and tell it the state, in one step.
+
+        Somebody who names the version seen last gets what is missing, if that is still known.
+        """
+        state = owner.snapshot
+        room = self._rooms.get(state.showtime_id)
+        if room is None:
+            room = self._rooms[state.showtime_id] = Room(owner.epoch, state, self._clock.now())
+        elif owner.epoch > room.epoch:
+            self._start_over(room, owner.epoch, state)
+        room.add(watcher)
+        if len(room.watchers) == 1:
+            self.on_watched(state.showtime_id, bool(room.watchers))
+        watcher.send(self._beginning(room, owner, since, epoch))
+
+    def leave(self, watcher: Watcher, showtime_id: str) -> None:
+        room = self._rooms.get(showtime_id)
+        if room is None:
+            return
+        room.remove(watcher)
+        if not room.watchers:
+            if room.due is not None:
+                room.due.cancel()
+            del self._rooms[showtime_id]
+            self.on_watched(showtime_id, bool(room.watchers))
+
+    def resync(self, watcher: Watcher, showtime_id: str) -> None:
+        """One snapshot, unless the socket is behind and will get one anyway."""
+        if watcher.stale_since is None and (room := self._rooms.get(showtime_id)) is not None:
+            watcher.send(room.snapshot())
+
+    def fresh(self, showtime_id: str, person: str | None) -> bytes:
+        """Everything a watcher should know, for one that missed frames."""
+        room = self._rooms.get(showtime_id)
+        if room is None:
+            return b""
+        return room.snapshot() if person is None else room.snapshot() + frames.mine(room.state, person)
+
+    def recognise(self, watcher: Watcher, showtime_id: str, person: str) -> None:
+        """From now on the watcher hears of the person's own holds and bookings here as well."""
+        if (room := self._rooms.get(showtime_id)) is not None and watcher in room.watchers:
+            room.owners.setdefault(person, {})[watcher] = None
+            watcher.send(frames.mine(room.state, person))
+
+    def disown(self, watcher: Watcher, showtime_id: str, person: str) -> None:
+        if (room := self._rooms.get(showtime_id)) is not None:
+            _discard(room.owners, person, watcher)
+
+    def follow(self, watcher: Watcher, person: str) -> None:
+        """Tell the watcher of the person's own holds and bookings wherever they change."""
+        self._people.setdefault(person, {})[watcher] = None
+
+    def unfollow(self, watcher: Watcher, person: str) -> None:
+        _discard(self._people, person, watcher)
+
+    async def wait(self, showtime_id: str, seconds: float) -> bool:
+        """Until the showtime changes; False when it did not in that time. Look at its version first, then wait."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(showtime_id, set()).add(waiter)
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter
+            return True
+        except TimeoutError:
+            return False
+        finally:
+            if waiters := self._waiters.get(showtime_id):
+                waiters.discard(waiter)
+                if not waiters:
+                    del self._waiters[showtime_id]
+
+    def _beginning(self, room: Room, owner: Owner, since: int | None, epoch: int | None) -> bytes:
+        state = room.state
+        if since is None or since > state.version or (epoch is not None and epoch != room.epoch):
+            return room.snapshot()
+        if since == state.version:
+            return frames.tick(room.epoch, state.version, self._clock.now())
+        missed = owner.trail(since)
+        if not missed or missed[0].version != since + 1 or any(changes_showtime(record.event) for record in missed):
+            return room.snapshot()
+        return frames.delta(room.epoch, None, missed, state)
+
+    def _schedule(self, room: Room) -> None:
+        now = self._clock.now()
+        due = room.spoke_at + self._tick_ms(room, now)
+        if now >= due:
+            # After the actor's turn: its askers get their answers first, and its whole turn becomes one frame.
+            room.due = asyncio.get_running_loop().call_soon(self._speak, room)
+        else:
+            room.due = self._clock.call_at(due, lambda: self._speak(room))
+
+    def _tick_ms(self, room: Room, now: Instant) -> int:
+        """How long a room waits between two frames: half the time of one core may go into fan-out."""
+        window = now // LOAD_WINDOW_MS
+        if window != self._window:
+            self._busy_before = self._busy if window == self._window + 1 else 0
+            self._busy, self._window = 0, window
+        if room.window != window:
+            room.window = window
+            self._busy += len(room.watchers)
+        needed = max(self._busy, self._busy_before) // self._limits.deliveries_per_tick_ms
+        return min(max(self._limits.tick_ms_min, needed), self._limits.tick_ms_max)
+
+    def _speak(self, room: Room) -> None:
+        room.due = None
+        records, room.pending = room.pending, []
+        if not records:
+            return
+        frame = frames.news(room.epoch, room.told, records, room.state)
+        room.told = room.state
+        self._deliver(room, frame)
+        if room.owners:
+            self._tell_owners(room, records)
+
+    def _start_over(self, room: Room, epoch: int, state: SeatMap) -> None:
+        """What was told in an older epoch may not be all there is: everybody gets the whole state."""
+        room.epoch, room.state, room.told = epoch, state, state
+        room.pending = []
+        self._deliver(room, room.snapshot())
+        for person, watchers in room.owners.items():
+            _offer_all(watchers, frames.mine(state, person))
+
+    def _deliver(self, room: Room, frame: bytes) -> None:
+        room.spoke_at = self._clock.now()
+        members, size = room.members, self._limits.slice_sockets
+        if len(members) <= size:
+            for watcher in members:
+                watcher.offer(frame)
+            return
+        room.passing = True
+        call_soon = asyncio.get_running_loop().call_soon
+
+        def go_on(begin: int) -> None:
+            for watcher in members[begin : begin + size]:
+                watcher.offer(frame)
+            if begin + size < len(members):
+                call_soon(go_on, begin + size)
+            else:
+                room.passing = False
+                if room.pending and room.due is None:
+                    self._schedule(room)
+
+        go_on(0)
+
+    def _tell_owners(self, room: Room, records: Sequence[Record]) -> None:
+        for person in {owner_of(record.event) for record in records} & room.owners.keys():
+            assert person is not None
+            _offer_all(room.owners[person], frames.mine(room.state, person))
+
+    def _note_people(self, records: Sequence[Record], state: SeatMap) -> None:
+        for person in {owner_of(record.event) for record in records} & self._people.keys():
+            assert person is not None
+            if not self._personal:
+                asyncio.get_running_loop().call_soon(self._tell_people)
+            self._personal[person, state.showtime_id] = state
+
+    def _tell_people(self) -> None:
+        due, self._personal = self._personal, {}
+        for (person, _showtime_id), state in due.items():
+            _offer_all(self._people.get(person, {}), frames.mine(state, person))
+
+    def _keep_alive(self) -> None:
+        """Rooms that have been quiet for a heartbeat hear that nothing happened."""
+        now = self._clock.now()
+        for room in tuple(self._rooms.values()):
+            if now - room.spoke_at >= self._limits.heartbeat_ms and not room.passing:
+                self._deliver(room, frames.tick(room.epoch, room.told.version, now))
+        self._sweep = self._clock.call_at(now + self._limits.sweep_ms, self._keep_alive)
+
+
+def _offer_all(watchers: dict[Watcher, None], frame: bytes) -> None:
+    for watcher in tuple(watchers):
+        watcher.offer(frame)
+
+
+def _discard(index: dict[str, dict[Watcher, None]], person: str, watcher: Watcher) -> None:
+    if (watchers := index.get(person)) is not None:
+        watchers.pop(watcher, None)
+        if not watchers:
+            del index[person]

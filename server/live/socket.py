@@ -1,0 +1,465 @@
+"""Where the live edge touches sockets: the upgrade's checks, and carrying out what a session says is to be done.
+
+Nothing here decides anything about seats or the protocol. A command goes from the parser's callback into the actor's
+mailbox, and its answer from the actor's callback into the transport; no task is made for a message.
+"""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import WSMsgType, hdrs, web
+
+from actors.ids import mint_in
+from actors.ports import Clock, Draining, Handle, UnknownShowtime, WorldFailure
+from actors.seatmap.commands import Command
+from actors.showtime import Reply
+from actors.showtimes import Showtimes
+from persistence import programme
+from server import wire
+from server.auth.identity import Identity
+from server.auth.tokens import Tokens
+from server.config import Config
+from server.errors import Problem, explain, forbidden, invalid, too_many
+from server.keys import CLOCK, CONFIG, HUB, LIVE, POOL, REGISTRY, REQUEST_ID, TOKENS
+from server.live import frames
+from server.live.hub import Hub
+from server.live.limits import Limits
+from server.live.lobby import Lobby
+from server.live.session import Ask, Authenticate, Close, CloseCode, Desk, Resync, Send, Session
+from server.live.upgrade import LiveResponse
+from server.live.watcher import Gate, Watcher
+from server.requests import client_address, path_id
+
+RETRY_MS_MIN: Final = 200
+RETRY_MS_PER_SOCKET: Final = 2
+RETRY_MS_MAX: Final = 10_000
+FAREWELL_SECONDS: Final = 2.0
+ADDRESS_RETRY_SECONDS: Final = 10
+_PORTS: Final = {"http": 80, "https": 443}
+_log: Final = structlog.get_logger("marquee.live")
+
+
+class Edge:
+    """What all sockets of a process share."""
+
+    def __init__(
+        self, showtimes: Showtimes, hub: Hub, lobby: Lobby, tokens: Tokens, clock: Clock, config: Config, limits: Limits
+    ) -> None:
+        self.showtimes = showtimes
+        self.hub = hub
+        self.lobby = lobby
+        self.tokens = tokens
+        self.clock = clock
+        self.config = config
+        self.limits = limits
+        self.gate = Gate(clock, limits)
+        self.connections: dict[Connection, None] = {}
+        self.draining = False
+        self._by_session: dict[str, dict[Connection, None]] = {}
+        self._by_address: Counter[str] = Counter()
+        self._sweep: Handle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        self._sweep = self.clock.call_at(self.clock.now() + self.limits.sweep_ms, self._check_signed_in)
+
+    def stop(self) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    def admit(self, request: web.Request) -> str:
+        """The caller's address, if a socket may be opened from it. Problem 426, 403 or 429."""
+        if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+            raise Problem(426, "upgrade_required", "This is a WebSocket.", headers={hdrs.UPGRADE: "websocket"})
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and not self._is_ours(origin, request.host):
+            raise forbidden("Sockets are opened by this site's own pages only.")
+        address = client_address(request, self.config.trusted_proxies)
+        if self.config.rate_limit and self._by_address[address] >= self.limits.sockets_per_address_max:
+            raise too_many("rate_limited", "Too many sockets are open from your address.", ADDRESS_RETRY_SECONDS)
+        return address
+
+    def opened(self, connection: "Connection", address: str) -> None:
+        self.connections[connection] = None
+        self._by_address[address] += 1
+
+    def closed(self, connection: "Connection", address: str) -> None:
+        self.connections.pop(connection, None)
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+        if connection.session.identity is not None:
+            self.signed_out(connection, connection.session.identity)
+
+    def signed_in(self, connection: "Connection", identity: Identity) -> None:
+        self._by_session.setdefault(identity.session_id, {})[connection] = None
+
+    def signed_out(self, connection: "Connection", identity: Identity) -> None:
+        if (connections := self._by_session.get(identity.session_id)) is not None:
+            connections.pop(connection, None)
+            if not connections:
+                del self._by_session[identity.session_id]
+
+    def revoked(self, session_id: str) -> None:
+        """Everybody who came with this session is shown out at once."""
+        for connection in tuple(self._by_session.get(session_id, ())):
+            connection.end(CloseCode.SIGNED_OUT, "token_revoked")
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self) -> None:
+        """Send everybody away, spread over time, and do not wait long for those who dawdle."""
+        self.draining = True
+        spread = min(RETRY_MS_MIN + RETRY_MS_PER_SOCKET * len(self.connections), RETRY_MS_MAX)
+        for connection in tuple(self.connections):
+            connection.watcher.send(frames.bye("restarting", RETRY_MS_MIN + secrets.randbelow(spread)))
+            connection.end(CloseCode.RESTARTING, "restarting")
+        gone = [connection.gone for connection in self.connections]
+        if gone:
+            await asyncio.wait(gone, timeout=FAREWELL_SECONDS)
+        for connection in tuple(self.connections):
+            connection.abort()
+
+    def _is_ours(self, origin: str, host: str) -> bool:
+        site = _site(origin)
+        if site is None:
+            return False
+        public_url = self.config.public_url
+        return site == _site(f"{site[0]}://{host}") or (public_url is not None and site == _site(public_url))
+
+    def _check_signed_in(self) -> None:
+        now = self.clock.now()
+        for connections in tuple(self._by_session.values()):
+            for connection in tuple(connections):
+                connection.perform(connection.session.check(now))
+        self._sweep = self.clock.call_at(now + self.limits.sweep_ms, self._check_signed_in)
+
+
+class Connection:
+    """One socket, whatever it is for: between its parser, its session and its watcher."""
+
+    def __init__(self, edge: Edge, session: Session, transport: asyncio.Transport) -> None:
+        self.edge = edge
+        self.session = session
+        self.watcher = Watcher(transport, edge.gate, self.fresh)
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._transport = transport
+
+    def begin(self) -> None:
+        """Say hello. Called once, after the upgrade, before anything is received."""
+
+    def leave(self) -> None:
+        """The connection is gone."""
+
+    def fresh(self) -> bytes:
+        return b""
+
+    def resync(self) -> None:
+        self.watcher.send(self.fresh())
+
+    def ask(self, ref: object, command: Command) -> None:
+        raise AssertionError("a session without a desk lets no command through")
+
+    def recognised(self, before: Identity | None, now: Identity) -> None:
+        """The session has an identity, or another one than before."""
+
+    def text(self, payload: bytes) -> None:
+        if not self.watcher.closed:
+            self._guarded(lambda: self.perform(self.session.receive(payload, self.edge.clock.now())))
+
+    def control(self, kind: WSMsgType, payload: Any) -> None:
+        if kind is WSMsgType.CLOSE:
+            self.end(CloseCode.DONE, "")
+            self._transport.close()
+        elif not self.watcher.closed:
+            self._guarded(lambda: self._control(kind, payload))
+
+    def broken(self, code: int, reason: str) -> None:
+        self.end(code, reason)
+
+    def perform(self, actions: Any) -> None:
+        for action in actions:
+            match action:
+                case Ask(ref, command):
+                    self.ask(ref, command)
+                case Send(frame):
+                    self.watcher.send(frame)
+                case Resync():
+                    self.resync()
+                case Authenticate(ref, token):
+                    self._authenticate(ref, token)
+                case Close(code, reason):
+                    self.end(code, reason)
+
+    def end(self, code: int, reason: str) -> None:
+        self.session.closed = True
+        self.watcher.close(code, reason)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _control(self, kind: WSMsgType, payload: Any) -> None:
+        self.perform(self.session.noise(self.edge.clock.now()))
+        if kind is WSMsgType.PING:
+            self.watcher.send(frames.pong_control(bytes(payload)))
+        elif kind is WSMsgType.BINARY:
+            self.perform(self.session.close(CloseCode.BAD_FRAME, "frames are text"))
+
+    def _authenticate(self, ref: object, token: str) -> None:
+        before = self.session.identity
+        try:
+            identity = self.edge.tokens.verify_token(token)
+        except Problem as problem:
+            self.perform(self.session.turned_away(ref, problem))
+            return
+        if before is not None:
+            self.edge.signed_out(self, before)
+        self.edge.signed_in(self, identity)
+        self.perform(self.session.signed_in(ref, identity))
+        self.recognised(before, identity)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """A fault of ours ends this socket, not the parser above it."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - ends the socket, is logged
+            _log.error("socket_fault", exc_info=error)
+            self.end(CloseCode.FAULT, "internal error")
+
+
+class ShowtimeConnection(Connection):
+    """Watches one showtime and holds seats in it."""
+
+    def __init__(
+        self, edge: Edge, session: Session, transport: asyncio.Transport, showtime_id: str,
+        since: int | None, epoch: int | None,
+    ) -> None:  # fmt: skip
+        super().__init__(edge, session, transport)
+        self._showtime_id = showtime_id
+        self._since = since
+        self._epoch = epoch
+
+    def begin(self) -> None:
+        actor = self.edge.showtimes.resident(self._showtime_id)
+        if actor is None:
+            self.end(CloseCode.RESTARTING, "the showtime is being moved")
+            return
+        edge = self.edge
+        self.watcher.send(frames.hello(actor.snapshot, edge.limits.heartbeat_ms, edge.clock.now()))
+        edge.hub.join(self.watcher, actor, since=self._since, epoch=self._epoch)
+
+    def leave(self) -> None:
+        if self.session.identity is not None:
+            self.edge.hub.disown(self.watcher, self._showtime_id, self.session.identity.account_id)
+        self.edge.hub.leave(self.watcher, self._showtime_id)
+
+    def fresh(self) -> bytes:
+        identity = self.session.identity
+        return self.edge.hub.fresh(self._showtime_id, identity.account_id if identity else None)
+
+    def resync(self) -> None:
+        self.edge.hub.resync(self.watcher, self._showtime_id)
+
+    def recognised(self, before: Identity | None, now: Identity) -> None:
+        if before is not None:
+            self.edge.hub.disown(self.watcher, self._showtime_id, before.account_id)
+        self.edge.hub.recognise(self.watcher, self._showtime_id, now.account_id)
+
+    def ask(self, ref: object, command: Command) -> None:
+        answer = partial(self._answer, ref, command)
+        actor = self.edge.showtimes.resident(self._showtime_id)
+        try:
+            if actor is None:
+                raise Draining("asleep")
+            actor.post(command, answer)
+        except Draining:
+            self.edge.spawn(self._wake_and_ask(command, answer))
+        except WorldFailure as failure:
+            answer(failure)
+
+    async def _wake_and_ask(self, command: Command, answer: Callable[[Reply | BaseException], None]) -> None:
+        try:
+            actor = await self.edge.showtimes.actor(self._showtime_id)
+            actor.post(command, answer)
+        except (WorldFailure, UnknownShowtime) as failure:
+            answer(failure)
+
+    def _answer(self, ref: object, command: Command, reply: Reply | BaseException) -> None:
+        """Write what became of a command. Called from the actor's turn, so it must not raise."""
+        if not self.watcher.closed:
+            self._guarded(lambda: self.watcher.send(_result(ref, command, reply)))
+            if isinstance(reply, UnknownShowtime):
+                self.end(CloseCode.GONE, "this showtime does not exist any more")
+
+
+class MyConnection(Connection):
+    """A person's own holds and bookings, wherever they are."""
+
+    def recognised(self, before: Identity | None, now: Identity) -> None:
+        hub = self.edge.hub
+        if before is not None:
+            hub.unfollow(self.watcher, before.account_id)
+        hub.follow(self.watcher, now.account_id)
+        self.watcher.send(self.fresh())
+
+    def leave(self) -> None:
+        if self.session.identity is not None:
+            self.edge.hub.unfollow(self.watcher, self.session.identity.account_id)
+
+    def fresh(self) -> bytes:
+        """One frame for each showtime that is awake and where the person has something."""
+        identity = self.session.identity
+        if identity is None:
+            return b""
+        person = identity.account_id
+        states = [actor.snapshot for actor in self.edge.showtimes]
+        mine = [
+            state
+            for state in states
+            if person in state.pledged or any(booking.owner == person for booking in state.bookings.values())
+        ]
+        return b"".join(frames.mine(state, person) for state in mine) or frames.nothing_mine()
+
+
+class LobbyConnection(Connection):
+    """Free seats of all showtimes."""
+
+    def begin(self) -> None:
+        self.edge.lobby.join(self.watcher)
+
+    def leave(self) -> None:
+        self.edge.lobby.leave(self.watcher)
+
+    def fresh(self) -> bytes:
+        return self.edge.lobby.fresh()
+
+
+async def showtime_socket(request: web.Request) -> web.StreamResponse:
+    edge = request.app[LIVE]
+    edge.admit(request)
+    showtime_id = path_id(request, "showtime_id", "showtime")
+    since, epoch = _whole(request, "since"), _whole(request, "epoch")
+    actor = await edge.showtimes.actor(showtime_id)
+    number = actor.snapshot.number
+    desk = Desk(showtime_id, lambda: mint_in(number, edge.clock.now()), request[REQUEST_ID])
+    session = Session(edge.limits, desk, edge.config.rate_limit)
+    return await _converse(
+        request, lambda transport: ShowtimeConnection(edge, session, transport, showtime_id, since, epoch)
+    )
+
+
+async def my_socket(request: web.Request) -> web.StreamResponse:
+    edge = request.app[LIVE]
+    session = Session(edge.limits, None, edge.config.rate_limit)
+    return await _converse(request, lambda transport: MyConnection(edge, session, transport))
+
+
+async def lobby_socket(request: web.Request) -> web.StreamResponse:
+    edge = request.app[LIVE]
+    edge.admit(request)
+    await edge.lobby.look_up()
+    session = Session(edge.limits, None, edge.config.rate_limit)
+    return await _converse(request, lambda transport: LobbyConnection(edge, session, transport))
+
+
+async def live_edge(app: web.Application) -> AsyncIterator[None]:
+    """Opens after the showtimes and before the first request; sockets are sent away when the server shuts down."""
+    clock, hub, limits, pool = app[CLOCK], app[HUB], Limits(), app[POOL]
+    lobby = Lobby(clock, limits, lambda: programme.free_seats(pool, clock.now()))
+    edge = app[LIVE] = Edge(app[REGISTRY], hub, lobby, app[TOKENS], clock, app[CONFIG], limits)
+    hub.on_watched = app[REGISTRY].watch
+    hub.on_free = lobby.note
+    forget = app[TOKENS].on_revoked(edge.revoked)
+    hub.start()
+    edge.start()
+    yield
+    forget()
+    edge.stop()
+    hub.stop()
+
+
+async def send_everybody_away(app: web.Application) -> None:
+    """For `app.on_shutdown`."""
+    await app[LIVE].drain()
+
+
+ROUTES: Final = (
+    web.get("/api/v1/showtimes/{showtime_id}/live", showtime_socket),
+    web.get("/api/v1/me/live", my_socket),
+    web.get("/api/v1/me/stream", my_socket),
+    web.get("/api/v1/live", lobby_socket),
+)
+
+
+async def _converse(request: web.Request, connect: Callable[[asyncio.Transport], Connection]) -> web.StreamResponse:
+    """From the upgrade to the end of the connection."""
+    edge = request.app[LIVE]
+    address = edge.admit(request)
+    if edge.draining:
+        raise Draining("stopping")
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError("gone before the upgrade")
+    connection = connect(transport)
+    response = LiveResponse(connection, edge.limits.frame_bytes_max)
+    edge.opened(connection, address)
+    try:
+        await response.prepare(request)
+        if request.transport is None or transport.is_closing():
+            return response
+        # No await from here until messages are let in: hello comes first, and a closed socket is noticed above.
+        connection.begin()
+        response.open(request)
+        await response.ended()
+    finally:
+        connection.session.closed = True
+        connection.watcher.closed = True
+        connection.leave()
+        edge.closed(connection, address)
+        connection.gone.set_result(None)
+    return response
+
+
+def _result(ref: object, command: Command, reply: Reply | BaseException) -> bytes:
+    if not isinstance(reply, Reply):
+        assert isinstance(reply, Exception), reply
+        problem = explain(reply)
+        return frames.refused(ref, problem.status, {"code": problem.code, "detail": problem.detail})
+    status, body = wire.answer(reply, command)
+    if "code" in body:
+        return frames.refused(ref, status, body)
+    if "seq" in body:
+        return frames.done(ref, body)
+    return frames.done(ref, body, reply.records[-1].version if reply.records else reply.state.version)
+
+
+def _whole(request: web.Request, name: str) -> int | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 15:
+        raise invalid(name, "must be a whole number")
+    return int(text)
+
+
+def _site(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port, as two URLs of one site share them; None for what is no web address (`null`)."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or parts.scheme not in _PORTS:
+        return None
+    return parts.scheme, host, port or _PORTS[parts.scheme]
