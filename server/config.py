@@ -1,0 +1,166 @@
+"""Settings from the environment and a `.env` file, all named `MARQUEE_…`. Read here and nowhere else.
+
+A wrong value stops the start, and one message names every wrong setting at once.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX: Final = "MARQUEE_"
+ENV_FILE: Final = ".env"
+SECRET_BYTES_MIN: Final = 32
+ROOT_FOLDER: Final = Path("/var/lib/marquee")
+ELSEWHERE: Final = {"MARQUEE_BROWSER"}
+"""Names that the tests read."""
+
+LATER: Final = ("NATS_URL", "MEDIA_URL", "TWILIO_", "STRIPE_", "RAZORPAY_")
+"""Settings of parts that this version does not have: naming one is refused rather than ignored."""
+
+Network = IPv4Network | IPv6Network
+
+
+class SettingsRefused(Exception):
+    """Some settings are wrong; the message names each of them, for the person who started us."""
+
+
+class Demo(StrEnum):
+    """Whether `serve` loads the demo week: `auto` does so into an empty embedded database."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+def _url_of(*schemes: str, example: str) -> AfterValidator:
+    def check(url: str | None) -> str | None:
+        if url is not None and (urlsplit(url).scheme not in schemes or not url.split("://", 1)[1]):
+            raise ValueError(f"must look like {example}")
+        return url.rstrip("/") if url is not None else None
+
+    return AfterValidator(check)
+
+
+def _networks(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _long_enough(secret: str) -> str:
+    if secret and len(secret.encode()) < SECRET_BYTES_MIN:
+        raise ValueError(f"must be at least {SECRET_BYTES_MIN} bytes long, or unset to have one made")
+    return secret
+
+
+def _single(workers: int) -> int:
+    if workers != 1:
+        raise ValueError("must be 1: this version runs as one process")
+    return workers
+
+
+def _known_provider(name: str) -> str:
+    if name != "sandbox":
+        raise ValueError("must be sandbox: this version has no other payment provider")
+    return name
+
+
+def default_folder() -> Path:
+    """Root's home is closed to the user that PostgreSQL runs as, so root's data lives elsewhere."""
+    if os.geteuid() == 0:
+        return ROOT_FOLDER
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(home) / "marquee"
+
+
+class Config(BaseSettings):
+    """Frozen settings: `MARQUEE_PORT` is `port`, and so on. Made by `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8_080
+    database_url: Annotated[
+        str | None, _url_of("postgres", "postgresql", example="postgresql://user:password@host/database")
+    ] = None
+    data_dir: Path = Field(default_factory=default_folder)
+    jwt_secret: Annotated[str, AfterValidator(_long_enough)] = Field(default="", repr=False)
+    public_url: Annotated[str | None, _url_of("http", "https", example="https://tickets.example")] = None
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
+    workers: Annotated[int, AfterValidator(_single)] = 1
+    smtp_url: Annotated[str | None, _url_of("smtp", "smtps", example="smtp://user:password@host:25")] = None
+    payment_provider: Annotated[str, AfterValidator(_known_provider)] = "sandbox"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+    hold_ttl_s: Annotated[int, Field(ge=1, le=3_600)] = 600
+    rate_limit: bool = True
+    demo: Demo = Demo.AUTO
+
+
+def load(**overrides: Any) -> Config:
+    """Settings from arguments, the environment, `.env` and defaults, in this order. SettingsRefused names all wrong ones."""
+    problems = list(_unknown_names())
+    try:
+        config = Config(**overrides)
+    except ValidationError as error:
+        problems += [f"{PREFIX}{_name(e['loc'])} {_sentence(e['msg'])}" for e in error.errors()]
+    if problems:
+        raise SettingsRefused("Some settings are wrong:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return config if config.jwt_secret else config.model_copy(update={"jwt_secret": _own_secret(config.data_dir)})
+
+
+def _unknown_names() -> Iterator[str]:
+    known = {f"{PREFIX}{name.upper()}" for name in Config.model_fields} | ELSEWHERE
+    given = {name for name in (*os.environ, *dotenv_values(ENV_FILE)) if name.upper().startswith(PREFIX)}
+    for name in sorted(given):
+        if name.upper() in known:
+            continue
+        if name.upper().removeprefix(PREFIX).startswith(LATER):
+            yield f"{name} belongs to a part that this version does not have"
+        else:
+            yield f"{name} is not a setting"
+
+
+def _own_secret(folder: Path) -> str:
+    """The secret that this installation made for itself, made now if there is none."""
+    place = folder / "jwt-secret"
+    try:
+        return place.read_text().strip()
+    except FileNotFoundError:
+        pass
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Written aside and linked into place: two starters agree on one secret, and nobody reads half of it.
+        partial = folder / f"jwt-secret.{os.getpid()}"
+        partial.touch(mode=0o600)
+        partial.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(partial, place)
+        except FileExistsError:
+            pass
+        finally:
+            partial.unlink()
+        return place.read_text().strip()
+    except OSError as error:
+        raise SettingsRefused(f"The data folder {folder} cannot be written: {error.strerror}.") from error
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    return str(location[0]).upper() if location else ""
+
+
+def _sentence(message: str) -> str:
+    """Pydantic's words, after the name of the setting."""
+    text = message.removeprefix("Value error, ").removeprefix("Input ")
+    return text[:1].lower() + text[1:]
