@@ -5,7 +5,7 @@ time without a sweeper. An actor that dies is rebuilt from the log, after a paus
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from actors.ids import is_uuid, showtime_number
@@ -66,6 +66,10 @@ class Showtimes:
     def mailbox_depth(self) -> int:
         """Commands that wait, over all actors."""
         return sum(len(actor.mailbox) for actor in self._registry)
+
+    def __iter__(self) -> Iterator[ShowtimeActor]:
+        """Those that are awake."""
+        return iter(self._registry)
 
     def resident(self, showtime_id: str) -> ShowtimeActor | None:
         return self._registry.resident(showtime_id)
