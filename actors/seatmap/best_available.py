@@ -97,7 +97,11 @@ def _open_runs(layout: Layout, taken: Container[str], wish: BestAvailable) -> It
 
 
 def _score(
-    layout: Layout, taken: Container[str], seats: Sequence[Seat], wish: BestAvailable, rows: Mapping[tuple[str, str], int]
+    layout: Layout,
+    taken: Container[str],
+    seats: Sequence[Seat],
+    wish: BestAvailable,
+    rows: Mapping[tuple[str, str], int],
 ) -> tuple[int, int, float]:
     """Smaller is better: places for those who need them, then no damage, then the view."""
     labels = {seat.label for seat in seats}
