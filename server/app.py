@@ -8,25 +8,62 @@ import asyncio
 import gc
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 
 import structlog
 from aiohttp import web
 
-from actors.ports import Clock
-from actors.runtime.clock import SystemClock
+from actors.limits import Limits
+from actors.runtime.clock import ManualClock, SystemClock
+from actors.runtime.placement import Alone
+from actors.showtimes import Showtimes
 from persistence import idempotency as answers
-from persistence.database import open_pool
+from persistence.database import connect_writer, open_pool
+from persistence.journal import PgJournal
+from persistence.layouts import StoredLayouts
 from server.auth.passwords import COST, Passwords
 from server.auth.sessions import Sessions
 from server.auth.tokens import Tokens
 from server.config import Config
-from server.keys import CLOCK, CONFIG, LIFE, LIMITER, PASSWORDS, POOL, SESSIONS, TELEMETRY, TOKENS
+from server.keys import (
+    CLOCK,
+    CONFIG,
+    HUB,
+    JOURNAL,
+    LIFE,
+    LIMITER,
+    PASSWORDS,
+    POOL,
+    REGISTRY,
+    SEATS,
+    SESSIONS,
+    TELEMETRY,
+    TILL,
+    TOKENS,
+)
 from server.life import Life
 from server.limiter import Limiter, Rates
+from server.live import socket
+from server.live.hub import Hub
+from server.live.limits import Limits as LiveLimits
 from server.middleware import wrapper
+from server.payments.sandbox import Sandbox
+from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
-from server.rest import auth, layouts, movies, showtimes, system, theatres
+from server.rest import (
+    admin_seats,
+    auth,
+    bookings,
+    holds,
+    layouts,
+    movies,
+    payments,
+    seats,
+    showtimes,
+    system,
+    theatres,
+)
 from server.site import ROOT, Site
 from server.telemetry import Telemetry
 
@@ -36,32 +73,45 @@ KEEPALIVE_SECONDS: Final = 10
 SHUTDOWN_SECONDS: Final = 6
 BACKLOG: Final = 4_096
 HOUSEKEEPING_SECONDS: Final = 3_600
+HouseClock = SystemClock | ManualClock
 _GC_THRESHOLDS: Final = (50_000, 20, 100)
+MODULES: Final = (
+    system,
+    auth,
+    movies,
+    theatres,
+    layouts,
+    showtimes,
+    seats,
+    holds,
+    bookings,
+    payments,
+    admin_seats,
+    socket,
+)
 _log: Final = structlog.get_logger("marquee")
 
 
 def build_app(
-    config: Config, dsn: str, *, clock: Clock | None = None, password_cost: int = COST, rates: Rates | None = None
+    config: Config, dsn: str, *, clock: HouseClock | None = None, password_cost: int = COST, rates: Rates | None = None
 ) -> web.Application:
     """The application over the database at `dsn`, whose schema is already there."""
     app = web.Application(middlewares=[wrapper()], client_max_size=BODY_BYTES_MAX)
     telemetry = Telemetry()
     app[CONFIG] = config
-    app[CLOCK] = clock = clock or SystemClock()
+    clock = clock or SystemClock()
+    app[CLOCK] = clock
     app[LIFE] = Life(started_at=clock.monotonic())
     app[TELEMETRY] = telemetry
     app[LIMITER] = Limiter(rates or Rates(), on=config.rate_limit)
     app[TOKENS] = Tokens({"1": config.jwt_secret}, clock)
     app[PASSWORDS] = Passwords(cost=password_cost, waiting=telemetry.passwords_waiting)
-
-    async def database(app: web.Application) -> AsyncIterator[None]:
-        async with open_pool(dsn) as pool:
-            app[POOL] = pool
-            yield
-
-    app.cleanup_ctx.extend((database, _people))
-    for routes in (system.ROUTES, auth.ROUTES, movies.ROUTES, theatres.ROUTES, layouts.ROUTES, showtimes.ROUTES):
-        app.router.add_routes(routes)
+    app[HUB] = Hub(clock, LiveLimits())
+    app[SEATS] = seats.Encoded()
+    app.cleanup_ctx.extend((partial(_database, dsn), _people, partial(_journal, dsn, clock), _showtimes, socket.live_edge))
+    app.on_shutdown.append(socket.send_everybody_away)
+    for module in MODULES:
+        app.router.add_routes(module.ROUTES)
     app.router.add_routes(Site(ROOT).routes())
     return app
 
@@ -94,6 +144,12 @@ def settle_memory() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
+async def _database(dsn: str, app: web.Application) -> AsyncIterator[None]:
+    app[POOL] = await open_pool(dsn)
+    yield
+    await app[POOL].close()
+
+
 async def _people(app: web.Application) -> AsyncIterator[None]:
     """Sessions that ended lately are known before the first request; old answers are forgotten now and then."""
     sessions = app[SESSIONS] = Sessions(app[POOL], app[TOKENS], app[CLOCK])
@@ -103,6 +159,39 @@ async def _people(app: web.Application) -> AsyncIterator[None]:
     keeper.cancel()
     await asyncio.gather(keeper, return_exceptions=True)
     app[PASSWORDS].close()
+
+
+async def _journal(dsn: str, clock: HouseClock, app: web.Application) -> AsyncIterator[None]:
+    pool = app[POOL]
+    journal = app[JOURNAL] = PgJournal(
+        partial(connect_writer, dsn), pool, StoredLayouts(pool), clock, heard=clock.adjust
+    )
+    await journal.start()
+    app[TELEMETRY].watch_journal(journal.figures)
+    yield
+    await journal.close()
+
+
+async def _showtimes(app: web.Application) -> AsyncIterator[None]:
+    telemetry, journal = app[TELEMETRY], app[JOURNAL]
+
+    def died(showtime_id: str, why: BaseException) -> None:
+        telemetry.deaths.inc()
+        _log.error("showtime_died", showtime_id=showtime_id, exc_info=why)
+
+    async with Showtimes(journal, app[HUB], app[CLOCK], Alone(), Limits(), died) as showtimes:
+        app[REGISTRY] = showtimes
+        app[TILL] = Till(app[POOL], showtimes, app[CLOCK], Sandbox(app[POOL], app[CONFIG].jwt_secret))
+        losses: set[asyncio.Task[None]] = set()
+
+        def lost() -> None:
+            task = asyncio.get_running_loop().create_task(showtimes.lost(), name="rebuild all showtimes")
+            losses.add(task)
+            task.add_done_callback(losses.discard)
+
+        journal.on_lost = lost
+        telemetry.watch_showtimes(lambda: len(showtimes), lambda: showtimes.mailbox_depth)
+        yield
 
 
 async def _forget_old_answers(app: web.Application) -> None:

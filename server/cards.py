@@ -43,7 +43,7 @@ def movie_card(movie: Movie) -> dict[str, Any]:
 
 def theatre_card(theatre: Theatre) -> dict[str, Any]:
     geo = None if theatre.lat is None else {"lat": theatre.lat, "lng": theatre.lng}
-    card = {
+    card: dict[str, Any] = {
         "id": theatre.id,
         "name": theatre.name,
         "city": theatre.city,

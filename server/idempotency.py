@@ -16,7 +16,7 @@ from aiohttp import web
 from persistence import idempotency as store
 from server.auth.identity import identify
 from server.errors import Problem
-from server.keys import CLOCK, POOL
+from server.keys import CLOCK, POOL, REQUEST_ID
 from server.requests import read_bytes
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -83,7 +83,7 @@ def idempotent(handler: Handler, *, required: bool = False) -> Handler:
         try:
             response = await handler(request)
         except Problem as problem:
-            response = problem.response(request["request_id"])
+            response = problem.response(request[REQUEST_ID])
         except BaseException:
             await store.abandon(pool, scope)
             raise

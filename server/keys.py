@@ -8,6 +8,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from actors.ports import Clock
     from actors.showtimes import Showtimes
+    from persistence.journal import PgJournal
     from server.auth.passwords import Passwords
     from server.auth.sessions import Sessions
     from server.auth.tokens import Tokens
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from server.limiter import Limiter
     from server.live.hub import Hub
     from server.live.socket import Edge
+    from server.payments.till import Till
+    from server.rest.seats import Encoded
     from server.telemetry import Telemetry
 
 CONFIG: Final[web.AppKey["Config"]] = web.AppKey("config")
@@ -23,13 +26,16 @@ POOL: Final[web.AppKey["asyncpg.Pool[asyncpg.Record]"]] = web.AppKey("pool")
 CLOCK: Final[web.AppKey["Clock"]] = web.AppKey("clock")
 REGISTRY: Final[web.AppKey["Showtimes"]] = web.AppKey("registry")
 HUB: Final[web.AppKey["Hub"]] = web.AppKey("hub")
+JOURNAL: Final[web.AppKey["PgJournal"]] = web.AppKey("journal")
 LIVE: Final[web.AppKey["Edge"]] = web.AppKey("live")
 LIFE: Final[web.AppKey["Life"]] = web.AppKey("life")
 LIMITER: Final[web.AppKey["Limiter"]] = web.AppKey("limiter")
 PASSWORDS: Final[web.AppKey["Passwords"]] = web.AppKey("passwords")
+SEATS: Final[web.AppKey["Encoded"]] = web.AppKey("seats")
 SESSIONS: Final[web.AppKey["Sessions"]] = web.AppKey("sessions")
 TELEMETRY: Final[web.AppKey["Telemetry"]] = web.AppKey("telemetry")
+TILL: Final[web.AppKey["Till"]] = web.AppKey("till")
 TOKENS: Final[web.AppKey["Tokens"]] = web.AppKey("tokens")
 
-REQUEST_ID: Final = "request_id"
+REQUEST_ID: Final[web.RequestKey[str]] = web.RequestKey("request_id", str)
 """Where the middleware leaves the request's id: `request[REQUEST_ID]`."""

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import hdrs, web
@@ -17,7 +17,6 @@ from server.errors import Problem, explain, is_disconnect, unavailable
 from server.keys import CLOCK, LIFE, REQUEST_ID, TELEMETRY
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 PAGE_POLICY: Final = "; ".join((
     "default-src 'none'",
@@ -55,7 +54,7 @@ _acceptable_id: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}").fullmatch
 _log: Final = structlog.get_logger("marquee.http")
 
 
-def wrapper() -> Middleware:
+def wrapper() -> Any:
     """The middleware, with its own series of request ids."""
     series = os.urandom(5).hex()
     numbers = count(1)

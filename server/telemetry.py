@@ -5,12 +5,15 @@ Metrics hang on a registry of the application's own, so two applications in one 
 
 import logging
 import sys
-from collections.abc import MutableMapping
-from typing import Any, Final, Literal
+from collections.abc import Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from persistence.journal import Figures
 
 EXPOSITION_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SECRET_WORDS: Final = ("token", "password", "secret", "authorization", "cookie", "email", "phone")
@@ -27,6 +30,7 @@ class Telemetry:
         self.problems = Counter("marquee_problems_total", "Problem answers.", ["code"], registry=self.registry)
         self.logins = Counter("marquee_logins_total", "Log-in attempts.", ["outcome"], registry=self.registry)
         self.passwords_waiting = Gauge("marquee_passwords_waiting", "Passwords to hash.", registry=self.registry)
+        self.deaths = Counter("marquee_showtime_deaths_total", "Actors that died.", registry=self.registry)
         self._requests = Counter(
             "marquee_http_requests_total", "Requests answered.", ["method", "route", "status"], registry=self.registry
         )
@@ -47,6 +51,21 @@ class Telemetry:
             self._timers[route] = self._seconds.labels(route)
             self._counts[sample].inc()
             self._timers[route].observe(seconds)
+
+    def watch_journal(self, figures: Callable[[], "Figures"]) -> None:
+        """Show the journal's figures; they are asked for when somebody looks."""
+        self._show("marquee_journal_rows_queued", "Rows to be written.", lambda: figures().rows_queued)
+        self._show("marquee_journal_lag_seconds", "Age of the oldest unwritten row.", lambda: figures().lag_seconds)
+        self._show("marquee_journal_commits", "Commits since the start.", lambda: figures().commits)
+        self._show("marquee_journal_rows", "Rows written since the start.", lambda: figures().rows)
+        self._show("marquee_journal_connected", "Whether the log can be written.", lambda: figures().connected)
+
+    def watch_showtimes(self, resident: Callable[[], int], waiting: Callable[[], int]) -> None:
+        self._show("marquee_showtimes_resident", "Showtimes in memory.", resident)
+        self._show("marquee_mailbox_commands", "Commands that wait, over all showtimes.", waiting)
+
+    def _show(self, name: str, about: str, figure: Callable[[], float]) -> None:
+        Gauge(name, about, registry=self.registry).set_function(figure)
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)

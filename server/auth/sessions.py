@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-import asyncpg
-
 from actors.ids import mint
 from actors.ports import Clock
 from persistence import accounts
 from persistence.accounts import Account, Rotation
+from persistence.database import Pool
 from server.auth.tokens import ACCESS_MS, Tokens
 from server.errors import Problem, unauthorized
 
@@ -35,7 +34,7 @@ class Pair:
 
 
 class Sessions:
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], tokens: Tokens, clock: Clock) -> None:
+    def __init__(self, pool: Pool, tokens: Tokens, clock: Clock) -> None:
         self._pool = pool
         self._tokens = tokens
         self._clock = clock

@@ -6,7 +6,7 @@ import asyncpg
 from aiohttp import web
 
 from server.errors import Problem
-from server.keys import CLOCK, LIFE, POOL, REGISTRY, TELEMETRY
+from server.keys import CLOCK, JOURNAL, LIFE, POOL, REGISTRY, TELEMETRY
 from server.life import VERSION
 from server.responses import answer
 from server.telemetry import EXPOSITION_TYPE
@@ -28,12 +28,14 @@ async def ready(request: web.Request) -> web.Response:
         await app[POOL].fetchval("SELECT 1", timeout=READY_SECONDS_MAX)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
         raise _not_ready("The database cannot be reached.", database="down") from None
-    registry = app[REGISTRY]
+    figures = app[JOURNAL].figures()
+    if not figures.connected:
+        raise _not_ready("The log cannot be written.", database="up")
     return answer({
         "status": "ready",
         "database": "up",
-        "event_log_lag": registry.mailbox_depth,
-        "actors": len(registry),
+        "event_log_lag": round(figures.lag_seconds, 6),
+        "actors": len(app[REGISTRY]),
     })
 
 
