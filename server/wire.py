@@ -116,9 +116,9 @@ def hold(state: SeatMap, held: Hold) -> Json:
 
 def booking(state: SeatMap, booked: Booking) -> Json:
     """A booking as its owner sees it."""
-    return _booking(
-        state,
-        id=booked.id,
+    return booking_body(
+        {"id": state.showtime_id},
+        booking_id=booked.id,
         reference=booked.reference,
         hold_id=booked.hold_id,
         status=booked.status.value,
@@ -128,6 +128,36 @@ def booking(state: SeatMap, booked: Booking) -> Json:
         expires_at=booked.expires_at if booked.status is BookingStatus.PENDING_PAYMENT else None,
         payment={"id": booked.payment_id or None, "status": payment_status(booked)},
     )
+
+
+def booking_body(
+    showtime: Json,
+    *,
+    booking_id: str,
+    reference: str,
+    hold_id: str,
+    status: str,
+    lines: Sequence[Line],
+    currency: str,
+    tickets: Sequence[Ticket],
+    expires_at: Instant | None,
+    payment: Json,
+) -> Json:
+    """A booking's members, in the order of the contract."""
+    body: Json = {
+        "id": booking_id,
+        "reference": reference,
+        "status": status,
+        "showtime": showtime,
+        "hold_id": hold_id,
+        "seats": seats(lines, currency),
+        **sums(lines, currency),
+        "expires_at": None if expires_at is None else rfc3339(expires_at),
+        "payment": payment,
+    }
+    if tickets:
+        body["tickets"] = [{"id": ticket.id, "seat": ticket.seat} for ticket in tickets]
+    return body
 
 
 def mine(state: SeatMap, account_id: str) -> Json:
@@ -187,35 +217,6 @@ def _hold(hold_id: str, held: e.SeatsHeld | e.HoldChanged | Hold, state: SeatMap
     }
 
 
-def _booking(
-    state: SeatMap,
-    *,
-    id: str,
-    reference: str,
-    hold_id: str,
-    status: str,
-    lines: Sequence[Line],
-    currency: str,
-    tickets: Sequence[Ticket],
-    expires_at: Instant | None,
-    payment: Json,
-) -> Json:
-    body: Json = {
-        "id": id,
-        "reference": reference,
-        "status": status,
-        "showtime": {"id": state.showtime_id},
-        "hold_id": hold_id,
-        "seats": seats(lines, currency),
-        **sums(lines, currency),
-        "expires_at": None if expires_at is None else rfc3339(expires_at),
-        "payment": payment,
-    }
-    if tickets:
-        body["tickets"] = [{"id": ticket.id, "seat": ticket.seat} for ticket in tickets]
-    return body
-
-
 def _held(reply: Reply, command: Any) -> Answer:
     record = reply.records[0]
     assert isinstance(record.event, e.SeatsHeld), record
@@ -256,9 +257,9 @@ def _placed(reply: Reply, command: c.PlaceBooking | c.BookSeats) -> Answer:
     if isinstance(last, e.BookingConfirmed):
         return 201, _sold(reply.state, last)
     assert isinstance(last, e.BookingPlaced), last
-    return 201, _booking(
-        reply.state,
-        id=last.booking_id,
+    return 201, booking_body(
+        {"id": reply.state.showtime_id},
+        booking_id=last.booking_id,
         reference=last.reference,
         hold_id=last.hold_id,
         status=BookingStatus.PENDING_PAYMENT.value,
@@ -290,14 +291,19 @@ def _confirmed(reply: Reply, command: c.ConfirmBooking) -> Answer:
     if isinstance(event, e.BookingConfirmed):
         return 200, _sold(reply.state, event)
     assert isinstance(event, e.RefundDecided), event
-    status, code, detail = _MONEY_BACK.get(event.reason, _SEATS_LOST)
-    return status, {"code": code, "detail": detail, "refund_id": event.refund_id}
+    return money_back(event.reason, event.refund_id)
+
+
+def money_back(reason: str, refund_id: object) -> Answer:
+    """Money that arrived and could not buy the seats."""
+    status, code, detail = _MONEY_BACK.get(reason, _SEATS_LOST)
+    return status, {"code": code, "detail": detail, "refund_id": refund_id}
 
 
 def _sold(state: SeatMap, event: e.BookingConfirmed) -> Json:
-    return _booking(
-        state,
-        id=event.booking_id,
+    return booking_body(
+        {"id": state.showtime_id},
+        booking_id=event.booking_id,
         reference=event.reference,
         hold_id=event.hold_id,
         status=BookingStatus.CONFIRMED.value,
@@ -314,9 +320,9 @@ def _cancelled(reply: Reply, command: c.CancelBooking) -> Answer:
     assert isinstance(event, e.BookingCancelled), event
     stands = BookingStatus.CONFIRMED if event.tickets else BookingStatus.PENDING_PAYMENT
     status = BookingStatus.CANCELLED if event.whole else stands
-    body = _booking(
-        reply.state,
-        id=event.booking_id,
+    body = booking_body(
+        {"id": reply.state.showtime_id},
+        booking_id=event.booking_id,
         reference=event.reference,
         hold_id=event.hold_id,
         status=status.value,

@@ -1,0 +1,224 @@
+"""The house's own hand on a showtime: block and free seats, open and close sales, cancel, and look behind the map."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from actors.ids import is_uuid
+from actors.seatmap.commands import (
+    ActorKind,
+    BlockKind,
+    BlockSeats,
+    CancelShowtime,
+    CloseSales,
+    Command,
+    OpenSales,
+    UnblockSeats,
+)
+from actors.seatmap.refusals import Refusal, Refused
+from actors.seatmap.state import BookingStatus, SeatMap, SeatState
+from actors.showtime import Reply
+from persistence.bookings import theatre_of
+from server import wire
+from server.asking import ask, cause, problem
+from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, Identity, require, require_staff_of
+from server.errors import Problem, not_found
+from server.keys import POOL, REGISTRY
+from server.requests import Body, read_body, read_optional_body
+from server.responses import answer
+from server.wire import rfc3339
+
+SEATS_MAX: Final = 1_000
+ATTEMPTS_MAX: Final = 3
+
+Label = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Block(Body):
+    seat: Label
+    reason: Annotated[str, Field(max_length=200)] = ""
+    kind: Literal["house", "broken", "tech", "accessible"] = "house"
+
+
+class SeatChanges(Body):
+    block: Annotated[list[Block], Field(max_length=SEATS_MAX)] = Field(default_factory=list)
+    unblock: Annotated[list[Label], Field(max_length=SEATS_MAX)] = Field(default_factory=list)
+
+
+class Closing(Body):
+    reason: Annotated[str, Field(max_length=200)] = ""
+
+
+class Nothing(Body):
+    """No members."""
+
+
+class Ending(Body):
+    """Why a showtime does not take place. Everybody who paid gets their money back: there is no other way."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+    refund: Literal[True] = True
+
+
+async def change_seats(request: web.Request) -> web.Response:
+    """Block and unblock, seat by seat: what is in use stays as it is and is named in the answer."""
+    showtime_id, caller = await _staff(request, BOX_OFFICE, MANAGER, ADMIN)
+    asked = await read_body(request, SeatChanges)
+    state = (await request.app[REGISTRY].actor(showtime_id)).snapshot
+    _demand_known(state, [block.seat for block in asked.block] + asked.unblock)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for block in asked.block:
+        groups.setdefault((block.kind, block.reason), []).append(block.seat)
+    results: dict[str, dict[str, str]] = {}
+    for (kind, reason), seats in groups.items():
+        state = await _block(request, caller, asked, showtime_id, BlockKind(kind), reason, seats, results)
+    if asked.unblock:
+        state = await _unblock(request, caller, asked, showtime_id, asked.unblock, results)
+    refused = {seat: result["reason"] for seat, result in results.items() if result["result"] == "refused"}
+    if refused and len(refused) == len(results):
+        raise _problem(request, caller, asked, Refused(Refusal.SEATS_UNAVAILABLE, refused))
+    return answer({**wire.standing(state), "results": [{"seat": seat, **result} for seat, result in results.items()]})
+
+
+async def open_sales(request: web.Request) -> web.Response:
+    showtime_id, caller = await _staff(request, MANAGER, ADMIN)
+    await read_optional_body(request, Nothing)
+    who = cause(request, caller, "open sales", kind=ActorKind.STAFF)
+    return await ask(request, showtime_id, OpenSales(who))
+
+
+async def close_sales(request: web.Request) -> web.Response:
+    showtime_id, caller = await _staff(request, MANAGER, ADMIN)
+    asked = await read_optional_body(request, Closing)
+    who = cause(request, caller, "close sales", asked, kind=ActorKind.STAFF)
+    return await ask(request, showtime_id, CloseSales(who, asked.reason))
+
+
+async def cancel_showtime(request: web.Request) -> web.Response:
+    showtime_id, caller = await _staff(request, MANAGER, ADMIN)
+    asked = await read_body(request, Ending)
+    who = cause(request, caller, "cancel showtime", asked, kind=ActorKind.STAFF, key_required=True)
+    return await ask(request, showtime_id, CancelShowtime(who, asked.reason))
+
+
+async def show_live(request: web.Request) -> web.Response:
+    """Who holds what and until when, and how busy the showtime is."""
+    showtime_id, _ = await _staff(request, BOX_OFFICE, MANAGER, ADMIN)
+    actor = await request.app[REGISTRY].actor(showtime_id)
+    state = actor.snapshot
+    return answer({
+        **wire.standing(state),
+        "epoch": actor.epoch,
+        "mailbox_depth": len(actor.mailbox),
+        "holds": [
+            {
+                "hold_id": held.id,
+                "holder": held.owner,
+                "seats": list(held.seats),
+                "expires_at": rfc3339(held.expires_at),
+                "renewals_left": held.renewals_left,
+            }
+            for held in state.holds.values()
+        ],
+        "unpaid": [
+            {
+                "booking_id": booked.id,
+                "reference": booked.reference,
+                "holder": booked.owner,
+                "seats": list(booked.seats),
+                "expires_at": rfc3339(booked.expires_at),
+            }
+            for booked in state.bookings.values()
+            if booked.status is BookingStatus.PENDING_PAYMENT
+        ],
+        "blocked": [
+            {"seat": seat, "reason": claim.by, "kind": claim.kind}
+            for seat, claim in state.taken.items()
+            if claim.state is SeatState.BLOCKED
+        ],
+    })
+
+
+ROUTES: Final = (
+    web.put("/api/v1/admin/showtimes/{showtime_id}/seats", change_seats),
+    web.post("/api/v1/admin/showtimes/{showtime_id}/sales/open", open_sales),
+    web.post("/api/v1/admin/showtimes/{showtime_id}/sales/close", close_sales),
+    web.post("/api/v1/admin/showtimes/{showtime_id}/cancel", cancel_showtime),
+    web.get("/api/v1/admin/showtimes/{showtime_id}/live", show_live),
+)
+
+
+async def _staff(request: web.Request, *roles: str) -> tuple[str, Identity]:
+    """The showtime in the path, and a caller who may do this in its theatre. 403 forbidden or out_of_scope."""
+    require(request, *roles)
+    showtime_id = request.match_info["showtime_id"]
+    theatre_id = await theatre_of(request.app[POOL], showtime_id) if is_uuid(showtime_id) else None
+    if theatre_id is None:
+        raise not_found("showtime")
+    return showtime_id, require_staff_of(request, theatre_id, *roles)
+
+
+def _demand_known(state: SeatMap, seats: list[str]) -> None:
+    if unknown := [seat for seat in seats if seat not in state.layout.seats]:
+        status, body = wire.refused(Refused(Refusal.SEAT_UNKNOWN, dict.fromkeys(unknown, "unknown")))
+        raise Problem(status, body.pop("code"), body.pop("detail"), **body)
+
+
+async def _block(
+    request: web.Request,
+    caller: Identity,
+    asked: SeatChanges,
+    showtime_id: str,
+    kind: BlockKind,
+    reason: str,
+    seats: list[str],
+    results: dict[str, dict[str, str]],
+) -> SeatMap:
+    """Block as many as can be. Somebody may take one in between: then it is named, and the rest tried again."""
+    wanted = list(dict.fromkeys(seats))
+    state = (await request.app[REGISTRY].actor(showtime_id)).snapshot
+    for _ in range(ATTEMPTS_MAX):
+        if not wanted:
+            break
+        who = cause(request, caller, f"block {kind} {reason} {len(wanted)}", asked, kind=ActorKind.STAFF)
+        reply = await _ask(request, showtime_id, BlockSeats(who, tuple(wanted), reason, kind))
+        state = reply.state
+        conflicts: Mapping[str, str] = {}
+        if isinstance(reply.decision, Refused):
+            if reply.decision.refusal is not Refusal.SEATS_UNAVAILABLE:
+                raise problem(*wire.refused(reply.decision), who)
+            conflicts = reply.decision.conflicts
+        else:
+            results.update((seat, {"result": "blocked"}) for seat in wanted)
+            break
+        results.update((seat, {"result": "refused", "reason": why}) for seat, why in conflicts.items())
+        wanted = [seat for seat in wanted if seat not in conflicts]
+    return state
+
+
+async def _unblock(
+    request: web.Request,
+    caller: Identity,
+    asked: SeatChanges,
+    showtime_id: str,
+    seats: list[str],
+    results: dict[str, dict[str, str]],
+) -> SeatMap:
+    who = cause(request, caller, "unblock", asked, kind=ActorKind.STAFF)
+    reply = await _ask(request, showtime_id, UnblockSeats(who, tuple(seats)))
+    if isinstance(reply.decision, Refused):
+        raise problem(*wire.refused(reply.decision), who)
+    for seat in seats:
+        claim = reply.state.taken.get(seat)
+        results[seat] = {"result": "free"} if claim is None else {"result": "refused", "reason": claim.state.value}
+    return reply.state
+
+
+async def _ask(request: web.Request, showtime_id: str, command: Command) -> Reply:
+    return await request.app[REGISTRY].ask(showtime_id, command)
+
+
+def _problem(request: web.Request, caller: Identity, asked: SeatChanges, refused: Refused) -> Problem:
+    return problem(*wire.refused(refused), cause(request, caller, "block", asked, kind=ActorKind.STAFF))

@@ -1,0 +1,405 @@
+"""Bookings over HTTP: place, pay on return, look at, cancel.
+
+What changes a booking is a command to its showtime's actor; what is only read comes from the rows beside the log.
+"""
+
+import dataclasses
+import os
+from typing import Annotated, Any, Final, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from actors.ids import mint_in
+from actors.ports import Rejected
+from actors.seatmap import pricing
+from actors.seatmap.bookings import own_booking
+from actors.seatmap.commands import ActorKind, BookSeats, CancelBooking, Cause, PlaceBooking
+from actors.seatmap.events import BookingCancelled, BookingConfirmed, BookingPlaced, PaymentStarted, Record
+from actors.seatmap.refusals import Refusal, Refused
+from actors.seatmap.state import Booking, BookingStatus, SeatMap
+from actors.showtime import Reply, ShowtimeActor
+from persistence import bookings
+from persistence.bookings import BookedShowtime, BookingFilter, Contact, StoredBooking
+from persistence.codec import kind_of
+from persistence.payments import Payment, SandboxOrder
+from persistence.programme import business_date
+from server import wire
+from server.asking import actor_behind, actor_of, ask, cause, problem, respond
+from server.auth.identity import ADMIN, BOX_OFFICE, GUEST, MANAGER, Identity, require
+from server.errors import Problem, invalid, not_found
+from server.keys import CLOCK, POOL, REGISTRY, TILL
+from server.payments.till import SUCCEEDED
+from server.requests import Body, Cursor, Id, Page, path_id, read_body, read_optional_body, read_query
+from server.responses import answer
+from server.wire import money, rfc3339
+
+SEATS_MAX: Final = 50
+REFERENCE_LETTERS: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""32 signs that nobody confuses: no 0 and O, no 1 and I."""
+
+Label = Annotated[str, Field(min_length=1, max_length=64)]
+Labels = Annotated[list[Label], Field(min_length=1, max_length=SEATS_MAX)]
+Reason = Annotated[str, Field(max_length=200)]
+Email = Annotated[str, Field(max_length=254, pattern=r"^[^@\s<>,;]{1,64}@[^@\s<>,;]+\.[^@\s<>,;.]+$")]
+ProviderText = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ContactBody(Body):
+    email: Email
+    name: Annotated[str, Field(max_length=100)] | None = None
+    phone: Annotated[str, Field(max_length=40)] | None = None
+
+
+class NewBooking(Body):
+    """From a hold, or seats of a showtime in one step."""
+
+    hold_id: Id | None = None
+    showtime_id: Id | None = None
+    seats: Labels | None = None
+    ticket_types: Annotated[dict[Label, Label], Field(max_length=SEATS_MAX)] = Field(default_factory=dict)
+    contact: ContactBody | None = None
+    promo_code: Annotated[str, Field(max_length=64)] | None = None
+
+
+class Confirmation(Body):
+    """What the customer brings back from the provider. Seats and prices are none of it."""
+
+    provider: Literal["sandbox"]
+    provider_order_id: ProviderText | None = None
+    provider_payment_id: ProviderText | None = None
+    signature: ProviderText | None = None
+
+
+class Cancellation(Body):
+    seats: Labels | None = None
+    reason: Reason = ""
+
+
+class BookingsQuery(Page):
+    status: Literal["pending_payment", "confirmed", "cancelled", "expired"] | None = None
+    when: Literal["upcoming", "past"] | None = None
+
+
+async def place(request: web.Request) -> web.Response:
+    caller = require(request)
+    asked = await read_body(request, NewBooking)
+    who = cause(request, caller, "book", asked, key_required=True)
+    if asked.promo_code:
+        raise Problem(422, "promo_invalid", "This promotion code is not valid here.")
+    if asked.contact is None and GUEST in caller.roles:
+        raise Problem(422, "contact_required", "A booking without an account needs a contact with an e-mail address.")
+    actor, command = await _wanted(request, asked, who)
+    showtimes = request.app[REGISTRY]
+    try:
+        reply = await showtimes.ask(actor.showtime_id, command)
+    except Rejected:  # two bookings drew the same reference
+        command = dataclasses.replace(command, reference=mint_reference())
+        reply = await showtimes.ask(actor.showtime_id, command)
+    response = respond(reply, command)
+    if asked.contact is not None:
+        await _remember(request, caller, reply, asked.contact)
+    return response
+
+
+async def show_all(request: web.Request) -> web.Response:
+    """The caller's bookings, the newest first."""
+    caller = require(request)
+    query = read_query(request, BookingsQuery)
+    cursor, now = Cursor.read(query.cursor), request.app[CLOCK].now()
+    wanted = BookingFilter(
+        owner=caller.account_id,
+        status=query.status,
+        ending_after=now if query.when == "upcoming" else None,
+        ending_before=now if query.when == "past" else None,
+        after=_place_of(cursor),
+    )
+    found = await bookings.bookings(request.app[POOL], wanted, query.limit + 1)
+    shown = found[: query.limit]
+    more = Cursor(key=str(shown[-1].created_at), id=shown[-1].id).text() if len(found) > query.limit else None
+    return answer({"items": [card(stored) for stored in shown], "next_cursor": more})
+
+
+async def show(request: web.Request) -> web.Response:
+    caller = require(request)
+    booking_id, pool = path_id(request, "booking_id", "booking"), request.app[POOL]
+    stored = await bookings.booking(pool, booking_id)
+    if stored is None or not (stored.owner == caller.account_id or _sells_at(caller, stored.showtime.theatre_id)):
+        raise not_found("booking")
+    contact = await bookings.contact(pool, booking_id)
+    body = card(stored)
+    body["contact"] = None if contact is None else {name: value for name, value in _plain(contact).items() if value}
+    body["history"] = [_chapter(record) for record in await bookings.history(pool, stored.showtime.id, booking_id)]
+    return answer(body)
+
+
+async def confirm(request: web.Request) -> web.Response:
+    """The customer returns from the provider, whose books say what is true."""
+    caller = require(request)
+    booking_id, actor = await actor_behind(request, "booking_id", "booking")
+    asked = await read_body(request, Confirmation)
+    who = cause(request, caller, "confirm", asked, key_required=True, booking_id=booking_id)
+    booked = _own(actor.snapshot, who, booking_id)
+    if asked.provider_order_id is not None:
+        payment, order = await _proven(request, asked, booked)
+    elif asked.provider_payment_id is not None or asked.signature is not None:
+        raise invalid("provider_order_id", "A payment is named by its order.")
+    else:
+        paid = await _pay_now(request, caller, actor, asked, booked)
+        if isinstance(paid, web.Response):
+            return paid
+        payment, order = paid
+    command, reply = await request.app[TILL].tell(payment, order, who)
+    if isinstance(reply.decision, Refused) and reply.decision.refusal is Refusal.EXPIRED_SEATS_LOST:
+        raise problem(*wire.money_back(_why_returned(reply, payment, order), reply.decision.facts["refund_id"]), who)
+    return respond(reply, command)
+
+
+async def cancel(request: web.Request) -> web.Response:
+    return await _cancel(request, await read_optional_body(request, Cancellation), key_required=True)
+
+
+async def cancel_whole(request: web.Request) -> web.Response:
+    return await _cancel(request, Cancellation(), key_required=False)
+
+
+async def quote_cancellation(request: web.Request) -> web.Response:
+    """What would come back if the booking, or some seats of it, were cancelled now."""
+    caller = require(request)
+    booking_id, actor = await actor_behind(request, "booking_id", "booking")
+    state, now = actor.snapshot, request.app[CLOCK].now()
+    who = await _as_what(request, caller, actor, booking_id, Cause("", ActorKind.CUSTOMER, caller.account_id))
+    booked = _own(state, who, booking_id)
+    if booked.status not in (BookingStatus.PENDING_PAYMENT, BookingStatus.CONFIRMED):
+        raise Problem(409, "already_cancelled", "This has already been cancelled or has expired.")
+    if now >= state.terms.starts_at:
+        raise Problem(409, "past_deadline", "It is too late for that.")
+    named = [seat for seat in request.query.get("seats", "").split(",") if seat]
+    if missing := [seat for seat in named if seat not in booked.seats]:
+        raise invalid("seats", f"Not part of this booking: {', '.join(missing)[:200]}")
+    return answer(_quote(state, booked, named, now))
+
+
+ROUTES: Final = (
+    web.post("/api/v1/bookings", place),
+    *(web.get(f"/api/v1/bookings{alias}", show_all) for alias in ("", "/my", "/me", "/user")),
+    web.get("/api/v1/bookings/{booking_id}", show),
+    web.delete("/api/v1/bookings/{booking_id}", cancel_whole),
+    web.post("/api/v1/bookings/{booking_id}/confirm", confirm),
+    web.post("/api/v1/bookings/{booking_id}/cancel", cancel),
+    web.get("/api/v1/bookings/{booking_id}/cancellation-quote", quote_cancellation),
+)
+
+
+def mint_reference() -> str:
+    """Eight signs that one can read out on the telephone."""
+    bits = int.from_bytes(os.urandom(5))
+    return "".join(REFERENCE_LETTERS[bits >> shift & 31] for shift in range(0, 40, 5))
+
+
+def card(stored: StoredBooking) -> dict[str, Any]:
+    """A booking in a list."""
+    pending = stored.status == BookingStatus.PENDING_PAYMENT.value
+    body = wire.booking_body(
+        _showtime(stored.showtime),
+        booking_id=stored.id,
+        reference=stored.reference,
+        hold_id=stored.hold_id,
+        status=stored.status,
+        lines=stored.lines,
+        currency=stored.currency,
+        tickets=stored.tickets if stored.status == BookingStatus.CONFIRMED.value else (),
+        expires_at=stored.expires_at if pending else None,
+        payment={"id": stored.payment_id or None, "status": stored.payment_status},
+    )
+    body["created_at"] = rfc3339(stored.created_at)
+    if stored.refunded:
+        body["refunded"] = money(stored.refunded, stored.currency)
+    return body
+
+
+async def _wanted(
+    request: web.Request, asked: NewBooking, who: Cause
+) -> tuple[ShowtimeActor, PlaceBooking | BookSeats]:
+    app = request.app
+    now = app[CLOCK].now()
+    if asked.hold_id is not None:
+        if asked.showtime_id is not None or asked.seats is not None or asked.ticket_types:
+            raise invalid("hold_id", "Give either hold_id, or showtime_id with seats.")
+        actor = await actor_of(request, asked.hold_id, "hold")
+        booking_id = mint_in(actor.snapshot.number, now)
+        return actor, PlaceBooking(who, asked.hold_id, booking_id, mint_reference())
+    if asked.showtime_id is None or asked.seats is None:
+        raise invalid("hold_id", "Give either hold_id, or showtime_id with seats.")
+    actor = await app[REGISTRY].actor(asked.showtime_id)
+    number = actor.snapshot.number
+    return actor, BookSeats(
+        who, mint_in(number, now), mint_in(number, now), mint_reference(), tuple(asked.seats), asked.ticket_types
+    )
+
+
+async def _remember(request: web.Request, caller: Identity, reply: Reply, given: ContactBody) -> None:
+    placed = next(record.event for record in reply.records if isinstance(record.event, BookingPlaced))
+    contact = Contact(given.email, given.name or "", given.phone or "")
+    app = request.app
+    await bookings.put_contact(app[POOL], placed.booking_id, caller.account_id, contact, app[CLOCK].now())
+
+
+async def _proven(request: web.Request, asked: Confirmation, booked: Booking) -> tuple[Payment, SandboxOrder]:
+    """The payment that the customer names, as the provider's own books have it."""
+    assert asked.provider_order_id is not None
+    till = request.app[TILL]
+    payment = await till.payment_by_order(asked.provider_order_id)
+    order = await till.sandbox.order(asked.provider_order_id)
+    if payment is None or order is None or payment.booking_id != booked.id:
+        raise Problem(409, "payment_mismatch", "This payment does not belong to this booking.")
+    if asked.signature is not None and not till.sandbox.is_signed(order, asked.signature):
+        raise Problem(400, "bad_signature", "The provider did not sign this.")
+    if order.status != SUCCEEDED:
+        raise Problem(402, "payment_not_captured", "The provider has not received this payment.")
+    if asked.provider_payment_id not in (None, order.provider_payment_id):
+        raise Problem(409, "payment_mismatch", "This payment does not belong to this booking.")
+    return payment, order
+
+
+async def _pay_now(
+    request: web.Request, caller: Identity, actor: ShowtimeActor, asked: Confirmation, booked: Booking
+) -> tuple[Payment, SandboxOrder] | web.Response:
+    """With the sandbox, to return without naming an order means to pay now. Paid already: the booking as it is."""
+    till = request.app[TILL]
+    who = cause(request, caller, "pay now", asked, key_required=True, booking_id=booked.id)
+    started = await till.start(actor, who, booked.id)
+    if started.order is not None:
+        order = await till.sandbox.pay(started.order.payment_id)
+        payment = await till.payment(started.order.payment_id)
+        assert order is not None
+        assert payment is not None
+        return payment, order
+    state = started.reply.state
+    stands = state.bookings[booked.id]
+    if stands.status is BookingStatus.CONFIRMED:
+        return answer(wire.booking(state, stands))
+    raise unpayable(stands.status)
+
+
+def _why_returned(reply: Reply, payment: Payment, order: SandboxOrder) -> str:
+    """Why money that came earlier was sent back."""
+    if (order.amount, order.currency) != (payment.amount, payment.currency):
+        return "amount_mismatch"
+    status = reply.state.bookings[payment.booking_id].status
+    return {BookingStatus.CANCELLED: "booking_cancelled", BookingStatus.CONFIRMED: "second_payment"}.get(status, "")
+
+
+def unpayable(status: BookingStatus) -> Problem:
+    if status is BookingStatus.EXPIRED:
+        return Problem(410, "hold_expired", "The time to pay has run out. Nothing was charged.")
+    return Problem(409, "booking_cancelled", "This booking has been cancelled. Nothing was charged.")
+
+
+async def _cancel(request: web.Request, asked: Cancellation, *, key_required: bool) -> web.Response:
+    caller = require(request)
+    booking_id, actor = await actor_behind(request, "booking_id", "booking")
+    who = cause(request, caller, "cancel", asked, key_required=key_required, booking_id=booking_id)
+    who = await _as_what(request, caller, actor, booking_id, who)
+    command = CancelBooking(who, booking_id, tuple(asked.seats or ()), asked.reason)
+    return await ask(request, actor.showtime_id, command)
+
+
+async def _as_what(
+    request: web.Request, caller: Identity, actor: ShowtimeActor, booking_id: str, who: Cause
+) -> Cause:
+    """Somebody who sells at that theatre acts for the house, except on bookings of their own."""
+    booked = actor.snapshot.bookings.get(booking_id)
+    if booked is None or booked.owner == caller.account_id or not caller.is_any(BOX_OFFICE, MANAGER, ADMIN):
+        return who
+    theatre_id = await bookings.theatre_of(request.app[POOL], actor.showtime_id)
+    if theatre_id is None or not _sells_at(caller, theatre_id):
+        return who
+    return dataclasses.replace(who, kind=ActorKind.STAFF)
+
+
+def _sells_at(caller: Identity, theatre_id: str) -> bool:
+    return caller.is_any(BOX_OFFICE, MANAGER, ADMIN) and caller.works_for(theatre_id)
+
+
+def _own(state: SeatMap, who: Cause, booking_id: str) -> Booking:
+    found = own_booking(state, who, booking_id)
+    if isinstance(found, Refused):
+        raise problem(*wire.refused(found), who)
+    return found
+
+
+def _quote(state: SeatMap, booked: Booking, named: list[str], now: int) -> dict[str, Any]:
+    terms, currency = state.terms, booked.currency
+    lines = [line for line in booked.lines if not named or line.seat in named]
+    back = pricing.refund(terms, lines, now) if booked.status is BookingStatus.CONFIRMED else 0
+    back = min(back, booked.paid - booked.refunded)
+    cost = sum(line.total for line in lines) if booked.status is BookingStatus.CONFIRMED else 0
+    step = pricing.refund_step(terms, now)
+    return {
+        "booking_id": booked.id,
+        "seats": [line.seat for line in lines],
+        "refund": money(back, currency),
+        "fee": money(cost - back, currency),
+        "policy_line": None if step is None else {
+            "hours_before": step.hours_before,
+            "refund_pct": step.refund_bps / 100,
+            "fee": money(step.fee, currency),
+        },
+        "deadline": rfc3339(terms.starts_at - (step.hours_before * pricing.HOUR_MS if step else 0)),
+    }  # fmt: skip
+
+
+def _showtime(showtime: BookedShowtime) -> dict[str, Any]:
+    return {
+        "id": showtime.id,
+        "starts_at": rfc3339(showtime.starts_at),
+        "starts_at_local": showtime.local_start.isoformat(timespec="seconds"),
+        "business_date": business_date(showtime.starts_at, showtime.time_zone),
+        "ends_at": rfc3339(showtime.ends_at),
+        "status": showtime.status,
+        "language": showtime.language,
+        "format": showtime.format,
+        "movie": {
+            "id": showtime.movie_id,
+            "title": showtime.movie_title,
+            "poster_url": showtime.movie_poster_url,
+        },
+        "theatre": {
+            "id": showtime.theatre_id,
+            "name": showtime.theatre_name,
+            "city": showtime.theatre_city,
+            "time_zone": showtime.time_zone,
+        },
+        "screen": {"id": showtime.screen_id, "name": showtime.screen_name},
+    }
+
+
+def _chapter(record: Record) -> dict[str, Any]:
+    """One event of a booking's life, without what only the house may know."""
+    event = record.event
+    told: dict[str, Any] = {
+        "seq": record.version,
+        "at": rfc3339(record.at),
+        "event": kind_of(event),
+        "by": record.cause.kind.value,
+    }
+    if isinstance(event, PaymentStarted | BookingConfirmed):
+        told["amount"] = money(event.amount, event.currency)
+    elif isinstance(event, BookingCancelled):
+        told["seats"] = list(event.seats)
+        told["refund"] = wire.refund(event)
+        told["reason"] = event.reason
+    return told
+
+
+def _plain(contact: Contact) -> dict[str, str]:
+    return {"email": contact.email, "name": contact.name, "phone": contact.phone}
+
+
+def _place_of(cursor: Cursor | None) -> tuple[int, str] | None:
+    if cursor is None:
+        return None
+    if not cursor.key.isdigit() or len(cursor.key) > 14:
+        raise invalid("cursor", "This cursor was not made by this server.")
+    return int(cursor.key), cursor.id

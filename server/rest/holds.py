@@ -1,0 +1,163 @@
+"""Holds over HTTP: take seats, change them, keep them longer, let them go.
+
+`hold_seats` is the hottest path of the house: one small model in, one command, one dict out.
+"""
+
+from typing import Annotated, Final
+
+from aiohttp import web
+from pydantic import Field, model_validator
+
+from actors.ids import mint_in
+from actors.seatmap.commands import (
+    ActorKind,
+    BestAvailable,
+    Cause,
+    ChangeHold,
+    HoldSeats,
+    ReleaseHold,
+    RenewHold,
+)
+from actors.seatmap.holds import own_hold
+from actors.seatmap.refusals import Refusal, Refused
+from server import wire
+from server.asking import actor_behind, actor_of, ask, cause, problem
+from server.auth.identity import require
+from server.errors import invalid, not_found
+from server.keys import CLOCK, REGISTRY, REQUEST_ID
+from server.requests import Body, Id, read_body
+from server.responses import answer
+
+SEATS_MAX: Final = 50
+"""More than any tariff allows: a limit on the request, not on the customer."""
+
+Label = Annotated[str, Field(min_length=1, max_length=64)]
+Labels = Annotated[list[Label], Field(max_length=SEATS_MAX)]
+TicketTypes = Annotated[dict[Label, Label], Field(max_length=SEATS_MAX)]
+
+
+class Wish(Body):
+    """Seats by what they should be like."""
+
+    count: int = Field(ge=1, le=SEATS_MAX)
+    category: Label | None = None
+    accessible: bool = False
+    near_row: Label | None = None
+    allow_split: bool = False
+
+
+class NewHold(Body):
+    """Either `seats`, perhaps to add to `hold_id`, or `best_available`."""
+
+    seats: Annotated[list[Label], Field(min_length=1, max_length=SEATS_MAX)] | None = None
+    best_available: Wish | None = None
+    ticket_types: TicketTypes = Field(default_factory=dict)
+    hold_id: Id | None = None
+
+
+class HoldChange(Body):
+    """Swap seats in one step."""
+
+    add: Labels = Field(default_factory=list)
+    remove: Labels = Field(default_factory=list)
+    ticket_types: TicketTypes = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "HoldChange":
+        if not (self.add or self.remove or self.ticket_types):
+            raise ValueError("give at least one of add, remove, ticket_types")
+        return self
+
+
+class Release(Body):
+    hold_id: Id
+
+
+async def hold_seats(request: web.Request) -> web.Response:
+    caller = require(request)
+    app = request.app
+    actor = await app[REGISTRY].actor(request.match_info["showtime_id"])
+    asked = await read_body(request, NewHold)
+    if (asked.seats is None) is (asked.best_available is None):
+        raise invalid("seats", "Give either seats or best_available.")
+    if asked.hold_id is not None:
+        return await _add(request, actor.showtime_id, asked, cause(request, caller, "change", asked))
+    wish = asked.best_available
+    command = HoldSeats(
+        cause(request, caller, "hold", asked),
+        mint_in(actor.snapshot.number, app[CLOCK].now()),
+        tuple(asked.seats or ()),
+        asked.ticket_types,
+        None if wish is None else BestAvailable(**wish.model_dump()),
+    )
+    return await ask(request, actor.showtime_id, command)
+
+
+async def show_hold(request: web.Request) -> web.Response:
+    caller = require(request)
+    hold_id, actor = await actor_behind(request, "hold_id", "hold")
+    state, who = actor.snapshot, Cause("", ActorKind.CUSTOMER, caller.account_id, request[REQUEST_ID])
+    held = own_hold(state, who, hold_id)
+    if not isinstance(held, Refused) and held.expires_at <= request.app[CLOCK].now():
+        held = Refused(Refusal.HOLD_EXPIRED)
+    if isinstance(held, Refused):
+        raise problem(*wire.refused(held), who)
+    return answer(wire.hold(state, held))
+
+
+async def change_hold(request: web.Request) -> web.Response:
+    caller = require(request)
+    hold_id, actor = await actor_behind(request, "hold_id", "hold")
+    asked = await read_body(request, HoldChange)
+    who = cause(request, caller, "change", asked, hold_id=hold_id)
+    command = ChangeHold(who, hold_id, tuple(asked.add), tuple(asked.remove), asked.ticket_types)
+    return await ask(request, actor.showtime_id, command)
+
+
+async def renew_hold(request: web.Request) -> web.Response:
+    caller = require(request)
+    hold_id, actor = await actor_behind(request, "hold_id", "hold")
+    command = RenewHold(cause(request, caller, "renew", hold_id=hold_id), hold_id)
+    return await ask(request, actor.showtime_id, command)
+
+
+async def release_hold(request: web.Request) -> web.Response:
+    require(request)
+    hold_id, _ = await actor_behind(request, "hold_id", "hold")
+    return await _release(request, hold_id)
+
+
+async def release_named(request: web.Request) -> web.Response:
+    """The same with the hold's id in the body."""
+    require(request)
+    return await _release(request, (await read_body(request, Release)).hold_id)
+
+
+ROUTES: Final = (
+    web.post("/api/v1/showtimes/{showtime_id}/holds", hold_seats),
+    web.get("/api/v1/holds/{hold_id}", show_hold),
+    web.patch("/api/v1/holds/{hold_id}", change_hold),
+    web.post("/api/v1/holds/{hold_id}/renew", renew_hold),
+    web.patch("/api/v1/seats/hold/{hold_id}/refresh", renew_hold),
+    web.delete("/api/v1/holds/{hold_id}", release_hold),
+    web.post("/api/v1/bookings/release", release_named),
+)
+
+
+async def _add(request: web.Request, showtime_id: str, asked: NewHold, cause: Cause) -> web.Response:
+    """More seats for a hold that the caller already has on this showtime."""
+    if asked.seats is None:
+        raise invalid("hold_id", "Seats are added to a hold by name.")
+    assert asked.hold_id is not None
+    if (await actor_of(request, asked.hold_id, "hold")).showtime_id != showtime_id:
+        raise not_found("hold")
+    return await ask(
+        request, showtime_id, ChangeHold(cause, asked.hold_id, tuple(asked.seats), ticket_types=asked.ticket_types)
+    )
+
+
+async def _release(request: web.Request, hold_id: str) -> web.Response:
+    caller = require(request)
+    actor = await actor_of(request, hold_id, "hold")
+    command = ReleaseHold(cause(request, caller, "release", hold_id=hold_id), hold_id)
+    return await ask(request, actor.showtime_id, command)

@@ -1,0 +1,142 @@
+"""Payments over HTTP: begin one, look at it, and play the customer of the sandbox."""
+
+from typing import Annotated, Any, Final, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from actors.seatmap.refusals import Refused
+from actors.seatmap.state import BookingStatus
+from persistence import bookings
+from persistence.payments import Payment, SandboxOrder
+from server import wire
+from server.asking import actor_of, cause, respond
+from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, require
+from server.errors import Problem, not_found
+from server.keys import CONFIG, POOL, TILL
+from server.payments import sandbox
+from server.requests import Body, Id, path_id, read_body, read_optional_body
+from server.responses import answer
+from server.wire import money, rfc3339
+
+
+class NewPayment(Body):
+    """What to pay for. The amount is the booking's own."""
+
+    booking_id: Id
+    provider: Literal["sandbox"] = "sandbox"
+
+
+class Pretence(Body):
+    """Pay something else than asked for, to see what happens."""
+
+    amount: Annotated[int, Field(ge=0, le=10**12)] | None = None
+
+
+async def start(request: web.Request) -> web.Response:
+    """Begin to pay: an order at the provider, and time enough to finish."""
+    caller = require(request)
+    asked = await read_body(request, NewPayment)
+    who = cause(request, caller, "pay", asked, key_required=True)
+    actor = await actor_of(request, asked.booking_id, "booking")
+    started = await request.app[TILL].start(actor, who, asked.booking_id)
+    if started.order is None:
+        _explain(started.reply.decision)
+        return respond(started.reply, started.command)
+    _, body = wire.answer(started.reply, started.command)
+    body["provider_order_id"] = started.order.order_id
+    return answer(body, 201)
+
+
+async def show(request: web.Request) -> web.Response:
+    caller = require(request)
+    payment = await _payment(request)
+    stored = await bookings.booking(request.app[POOL], payment.booking_id)
+    if stored is None:
+        raise not_found("payment")
+    if payment.owner != caller.account_id and not (
+        caller.is_any(BOX_OFFICE, MANAGER, ADMIN) and caller.works_for(stored.showtime.theatre_id)
+    ):
+        raise not_found("payment")
+    order = await request.app[TILL].sandbox.order(payment.provider_order_id)
+    status = stored.payment_status if stored.payment_id == payment.id else "pending"
+    return answer(_shown(payment, _status(status, order)))
+
+
+async def succeed(request: web.Request) -> web.Response:
+    """The sandbox's customer pays, and the sandbox tells us, as a webhook would."""
+    payment = await _pretended(request)
+    asked = await read_optional_body(request, Pretence)
+    till = request.app[TILL]
+    order = await till.sandbox.pay(payment.id, asked.amount)
+    assert order is not None
+    await till.tell(payment, order)
+    return answer({
+        **_shown(payment, order.status),
+        "provider_payment_id": order.provider_payment_id,
+        "signature": till.sandbox.sign(order),
+    })
+
+
+async def fail(request: web.Request) -> web.Response:
+    """The card of the sandbox's customer is refused."""
+    payment = await _pretended(request)
+    order = await request.app[TILL].sandbox.fail(payment.id)
+    assert order is not None
+    return answer(_shown(payment, order.status))
+
+
+ORDERS: Final = (
+    "/payments/orders",
+    "/payments/intents",
+    "/payments/create-order",
+    "/payments/create-intent",
+    "/payment/initiate-booking",
+)
+
+ROUTES: Final = (
+    *(web.post(f"/api/v1{path}", start) for path in ORDERS),
+    web.get("/api/v1/payments/{payment_id}", show),
+    web.post("/api/v1/payments/sandbox/{payment_id}/succeed", succeed),
+    web.post("/api/v1/payments/sandbox/{payment_id}/fail", fail),
+)
+
+
+async def _payment(request: web.Request) -> Payment:
+    payment = await request.app[TILL].payment(path_id(request, "payment_id", "payment"))
+    if payment is None:
+        raise not_found("payment")
+    return payment
+
+
+async def _pretended(request: web.Request) -> Payment:
+    """A payment of the sandbox. Where real money moves there is none."""
+    if request.app[CONFIG].payment_provider != sandbox.NAME:
+        raise Problem(404, "not_found", "There is nothing at this address.")
+    return await _payment(request)
+
+
+def _explain(decision: object) -> None:
+    """Time that has run out is told as such, not as a state of the booking."""
+    if isinstance(decision, Refused) and decision.facts.get("status") == BookingStatus.EXPIRED.value:
+        raise Problem(410, "hold_expired", "The time to pay has run out. Nothing was charged.")
+
+
+def _status(status: str, order: SandboxOrder | None) -> str:
+    """The booking's view of its payment; before that has one, the provider's."""
+    if status != "pending" or order is None or order.status == "created":
+        return status
+    return "failed" if order.status == "failed" else "refunded"
+
+
+def _shown(payment: Payment, status: str) -> dict[str, Any]:
+    return {
+        "payment_id": payment.id,
+        "booking_id": payment.booking_id,
+        "provider": payment.provider,
+        "provider_order_id": payment.provider_order_id,
+        "amount": money(payment.amount, payment.currency),
+        "currency": payment.currency,
+        "status": status,
+        "created_at": rfc3339(payment.created_at),
+    }

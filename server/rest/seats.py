@@ -1,0 +1,167 @@
+"""The seat map over HTTP: the facts of a snapshot, and the same deltas as on the live socket for those without one.
+
+A storm of people who look costs one encoding for each version: what everybody sees is kept until the map changes.
+"""
+
+from collections import OrderedDict
+from typing import Any, Final, Literal
+
+import orjson
+from aiohttp import hdrs, web
+from pydantic import Field
+
+from actors.seatmap.best_available import areas
+from actors.seatmap.events import Record, changes_showtime, public_delta
+from actors.seatmap.state import SeatMap
+from actors.seatmap.view import counts, public_status, public_view
+from actors.showtime import ShowtimeActor
+from persistence.bookings import records_after
+from server import wire
+from server.auth.identity import identify
+from server.errors import Problem
+from server.keys import CLOCK, HUB, POOL, REGISTRY, SEATS
+from server.requests import Query, read_query
+from server.responses import JSON_TYPE, PUBLIC_READ, answer, matches
+from server.wire import rfc3339
+
+EVENTS_BEHIND_MAX: Final = 10_000
+EVENTS_AT_ONCE_MAX: Final = 1_000
+WAIT_SECONDS_MAX: Final = 20
+MAPS_KEPT_MAX: Final = 1_024
+
+Form = Literal["sparse", "full", "counts"]
+
+
+class SeatsQuery(Query):
+    format: Form = "sparse"
+
+
+class EventsQuery(Query):
+    """`after` is the last version seen; `wait` is how many seconds to wait when nothing is newer."""
+
+    after: int = Field(ge=0)
+    limit: int = Field(100, ge=1, le=EVENTS_AT_ONCE_MAX)
+    wait: int = Field(WAIT_SECONDS_MAX, ge=0, le=WAIT_SECONDS_MAX)
+
+
+class Encoded:
+    """Seat maps as they were last sent, at most one for each showtime and form."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, Form], tuple[SeatMap, int, bytes]] = OrderedDict()
+
+    def body(self, actor: ShowtimeActor, form: Form) -> bytes:
+        """A JSON object without its closing brace."""
+        state, key = actor.snapshot, (actor.showtime_id, form)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] is state and kept[1] == actor.epoch:
+            return kept[2]
+        body = orjson.dumps(_FORMS[form](state, actor.epoch))[:-1]
+        self._kept[key] = (state, actor.epoch, body)
+        self._kept.move_to_end(key)
+        if len(self._kept) > MAPS_KEPT_MAX:
+            self._kept.popitem(last=False)
+        return body
+
+
+async def show_seats(request: web.Request) -> web.Response:
+    """What is free, held, sold and blocked; with a token also the caller's own holds."""
+    app = request.app
+    actor = await app[REGISTRY].actor(request.match_info["showtime_id"])
+    caller = identify(request)
+    form = read_query(request, SeatsQuery).format if request.query_string else "sparse"
+    state = actor.snapshot
+    etag = f'"{actor.epoch}.{state.version}.{form}"'
+    headers = {hdrs.ETAG: f"W/{etag}", hdrs.CACHE_CONTROL: PUBLIC_READ, hdrs.VARY: hdrs.AUTHORIZATION}
+    if caller is None and matches(request.headers.get(hdrs.IF_NONE_MATCH), etag):
+        return web.Response(status=304, headers=headers)
+    body = app[SEATS].body(actor, form)
+    tail = f',"server_time":"{rfc3339(app[CLOCK].now())}"'.encode()
+    if caller is not None:
+        headers = {hdrs.CACHE_CONTROL: "private, no-store"}
+        tail += b',"mine":' + orjson.dumps(wire.mine(state, caller.account_id)["holds"])
+    return web.Response(body=body + tail + b"}", headers=headers, content_type=JSON_TYPE)
+
+
+async def show_events(request: web.Request) -> web.Response:
+    """The deltas after a version, one for each event; when there are none yet, wait for the next a little."""
+    app = request.app
+    actor = await app[REGISTRY].actor(request.match_info["showtime_id"])
+    query = read_query(request, EventsQuery)
+    behind = actor.snapshot.version - query.after
+    if not 0 <= behind <= EVENTS_BEHIND_MAX:
+        raise Problem(410, "seq_too_old", "These events are not to be had any more. Take a new snapshot.")
+    if behind == 0 and query.wait:
+        await app[HUB].wait(actor.showtime_id, query.wait)
+        actor = await app[REGISTRY].actor(actor.showtime_id)
+    records = await _records(request, actor, query)
+    state = actor.snapshot
+    return answer({
+        "showtime_id": actor.showtime_id,
+        "epoch": actor.epoch,
+        "seq": state.version,
+        "server_time": rfc3339(app[CLOCK].now()),
+        "items": [_item(record, state, actor.epoch) for record in records],
+        "next_after": records[-1].version if records else query.after,
+    })
+
+
+ROUTES: Final = (
+    web.get("/api/v1/showtimes/{showtime_id}/seats", show_seats),
+    web.get("/api/v1/showtimes/{showtime_id}/events", show_events),
+)
+
+
+async def _records(request: web.Request, actor: ShowtimeActor, query: EventsQuery) -> list[Record]:
+    """From the actor's memory where that reaches back far enough, else from the log. Never more than is durable."""
+    remembered = actor.trail(query.after)
+    if remembered is not None:
+        return list(remembered[: query.limit])
+    limit = min(query.limit, actor.snapshot.version - query.after)
+    return await records_after(request.app[POOL], actor.showtime_id, query.after, limit)
+
+
+def _item(record: Record, state: SeatMap, epoch: int) -> dict[str, Any]:
+    """One event as its watchers see it: no person, hold or price. An event without seats still has its place."""
+    if changes_showtime(record.event):
+        status, sales = public_status(state)
+        return {"type": "showtime", "epoch": epoch, "seq": record.version, "status": status, "sales": sales}
+    seats = {name: list(labels) for name, labels in public_delta(record.event).items() if labels}
+    return {"type": "delta", "epoch": epoch, "from": record.version, "to": record.version, **seats}
+
+
+def _counts(state: SeatMap, epoch: int) -> dict[str, Any]:
+    status, sales = public_status(state)
+    return {
+        "showtime_id": state.showtime_id,
+        "epoch": epoch,
+        "seq": state.version,
+        "layout_version": state.layout.version,
+        "status": status,
+        "sales": sales,
+        "counts": counts(state),
+    }
+
+
+def _sparse(state: SeatMap, epoch: int) -> dict[str, Any]:
+    view = public_view(state)
+    return {
+        **_counts(state, epoch),
+        "held": view.held,
+        "sold": view.sold,
+        "blocked": view.blocked,
+        "areas": areas(state.layout, state.taken),
+    }
+
+
+def _full(state: SeatMap, epoch: int) -> dict[str, Any]:
+    taken = state.taken
+    return {
+        **_sparse(state, epoch),
+        "available_seats": [seat for seat in state.layout.seats if seat not in taken],
+        "booked_seats": public_view(state).sold,
+        "total_seats": state.layout.capacity,
+    }
+
+
+_FORMS: Final = {"sparse": _sparse, "full": _full, "counts": _counts}
