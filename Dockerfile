@@ -1,0 +1,25 @@
+# The wheels are installed in one stage and carried into another that has no build tools.
+FROM python:3.12-slim-bookworm AS build
+WORKDIR /build
+RUN python -m venv /venv
+COPY requirements-runtime.lock ./
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-runtime.lock
+
+FROM python:3.12-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /var/lib/marquee --create-home marquee
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY actors actors
+COPY persistence persistence
+COPY server server
+COPY static static
+USER marquee
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    MARQUEE_HOST=0.0.0.0 MARQUEE_DATA_DIR=/var/lib/marquee MARQUEE_LOG_FORMAT=json
+VOLUME /var/lib/marquee
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/ready', timeout=2)"]
+ENTRYPOINT ["python", "-m", "server"]
+CMD ["serve"]

@@ -1,0 +1,58 @@
+# Needed beforehand: python3 with pip, and make. Everything else is fetched into .tools and .venv of this folder.
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check e2e-browser bench lock clean
+
+# A home that exists, for tools that insist on one, and caches that stay in this folder.
+export UV_CACHE_DIR := $(CURDIR)/.tools/cache
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/.tools/home
+endif
+
+UV := .tools/bin/uv
+PYTHON := .venv/bin/python
+READY := .venv/ready
+
+help:
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+
+run: $(READY)  ## Serve: set-up, embedded database, demo data on the first start
+	@exec $(PYTHON) -m server serve
+
+demo: $(READY)  ## Load the demo week again, today's days included
+	@$(PYTHON) -m server demo
+
+test: check e2e-browser  ## Everything that must hold: checks, then all tests over real PostgreSQL and a real browser
+	$(PYTHON) -m pytest -n 2 --dist loadgroup
+
+check: $(READY)  ## Lint, format, types, import directions
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: $(READY)  ## Measure, beside the baselines, in one run (some minutes)
+	$(PYTHON) -m bench
+
+lock: $(UV)  ## Resolve requirements.lock anew
+	$(UV) pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -o requirements-runtime.lock pyproject.toml
+
+clean:  ## Remove what set-up made
+	rm -rf .tools .venv
+
+$(UV):
+	@mkdir -p .tools/home
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools uv
+
+$(READY): $(UV) requirements.lock pyproject.toml
+	@test -x $(PYTHON) || $(UV) venv --quiet --no-project --python python3 .venv
+	@$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock
+	@touch $@
+
+# The end-to-end tests drive a real browser: one that is here, else Debian's, else Playwright's own.
+e2e-browser: $(READY)
+	@$(PYTHON) -m tests.e2e.browser
