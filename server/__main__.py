@@ -120,15 +120,19 @@ async def _replay(_config: Config, dsn: str, options: argparse.Namespace) -> int
 
 
 async def _import_movies(_config: Config, dsn: str, options: argparse.Namespace) -> int:
-    from server.demo import import_movies
+    from server.importing import import_movies
 
-    return await import_movies(dsn, options.file)
+    listed, new = await import_movies(dsn, options.file)
+    _say(f"{new} of {listed} films are new.")
+    return 0
 
 
 async def _import_layout(_config: Config, dsn: str, options: argparse.Namespace) -> int:
-    from server.demo import import_layout
+    from server.importing import import_layout
 
-    return await import_layout(dsn, options.file)
+    layout_id, capacity = await import_layout(dsn, options.file)
+    _say(f"Layout {layout_id} has {capacity} seats.")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,7 +179,9 @@ def _refusals() -> tuple[type[Exception], ...]:
     from persistence.database import SchemaRefused
     from persistence.embedded import EmbeddedFailed
 
-    return (SettingsRefused, SchemaRefused, EmbeddedFailed)
+    from server.importing import ImportRefused
+
+    return (SettingsRefused, SchemaRefused, EmbeddedFailed, ImportRefused)
 
 
 _REFUSALS: Final = _refusals()

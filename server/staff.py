@@ -1,0 +1,38 @@
+"""Accounts that only an operator can make: administrators, from the command line."""
+
+import secrets
+from typing import Final
+
+from actors.ids import mint
+from actors.runtime.clock import SystemClock
+from persistence import accounts
+from persistence.database import open_pool
+from server.auth.identity import ADMIN
+from server.auth.passwords import Passwords
+
+PASSWORD_BYTES: Final = 15
+
+
+async def create_admin(dsn: str, email: str) -> str:
+    """Make an administrator, or make one of somebody who is registered. Returns what to tell the operator."""
+    email = email.strip().lower()
+    pool = await open_pool(dsn)
+    try:
+        known = await accounts.by_email(pool, email)
+        if known is not None:
+            await accounts.grant(pool, known.id, {*known.roles, ADMIN}, known.theatre_ids)
+            return f"{email} is an administrator now and keeps the password."
+        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        passwords = Passwords()
+        try:
+            password_hash = await passwords.hash(password)
+        finally:
+            passwords.close()
+        now = SystemClock().now()
+        account = accounts.Account(
+            id=mint(now), roles=(ADMIN,), created_at=now, email=email, display_name="Admin", password_hash=password_hash
+        )
+        await accounts.add(pool, account)
+        return f"{email} is an administrator. The password, shown only now: {password}"
+    finally:
+        await pool.close()
