@@ -51,7 +51,7 @@ class Room:
         self.due: Handle | None = None
         self.passing = False
         self._members: tuple[Watcher, ...] | None = None
-        self._snapshot: tuple[SeatMap, bytes] | None = None
+        self._snapshot: tuple[int, SeatMap, bytes] | None = None
 
     @property
     def members(self) -> tuple[Watcher, ...]:
@@ -61,9 +61,10 @@ class Room:
 
     def snapshot(self) -> bytes:
         """The state as it is now, encoded at most once per version."""
-        if self._snapshot is None or self._snapshot[0] is not self.state:
-            self._snapshot = (self.state, frames.snapshot(self.epoch, self.state))
-        return self._snapshot[1]
+        kept = self._snapshot
+        if kept is None or kept[0] != self.epoch or kept[1] is not self.state:
+            kept = self._snapshot = (self.epoch, self.state, frames.snapshot(self.epoch, self.state))
+        return kept[2]
 
     def add(self, watcher: Watcher) -> None:
         self.watchers[watcher] = None
@@ -79,7 +80,7 @@ class Hub:
 
     def __init__(self, clock: Clock, limits: Limits) -> None:
         self._clock = clock
-        self._limits = limits
+        self.limits = limits
         self._rooms: dict[str, Room] = {}
         self._people: dict[str, dict[Watcher, None]] = {}
         self._personal: dict[tuple[str, str], SeatMap] = {}
@@ -100,7 +101,7 @@ class Hub:
         return sum(len(room.watchers) for room in self._rooms.values())
 
     def start(self) -> None:
-        self._sweep = self._clock.call_at(self._clock.now() + self._limits.sweep_ms, self._keep_alive)
+        self._sweep = self._clock.call_at(self._clock.now() + self.limits.sweep_ms, self._keep_alive)
 
     def stop(self) -> None:
         if self._sweep is not None:
@@ -226,8 +227,8 @@ class Hub:
         if room.window != window:
             room.window = window
             self._busy += len(room.watchers)
-        needed = max(self._busy, self._busy_before) // self._limits.deliveries_per_tick_ms
-        return min(max(self._limits.tick_ms_min, needed), self._limits.tick_ms_max)
+        needed = max(self._busy, self._busy_before) // self.limits.deliveries_per_tick_ms
+        return min(max(self.limits.tick_ms_min, needed), self.limits.tick_ms_max)
 
     def _speak(self, room: Room) -> None:
         room.due = None
@@ -250,7 +251,7 @@ class Hub:
 
     def _deliver(self, room: Room, frame: bytes) -> None:
         room.spoke_at = self._clock.now()
-        members, size = room.members, self._limits.slice_sockets
+        members, size = room.members, self.limits.slice_sockets
         if len(members) <= size:
             for watcher in members:
                 watcher.offer(frame)
@@ -291,9 +292,9 @@ class Hub:
         """Rooms that have been quiet for a heartbeat hear that nothing happened."""
         now = self._clock.now()
         for room in tuple(self._rooms.values()):
-            if now - room.spoke_at >= self._limits.heartbeat_ms and not room.passing:
+            if now - room.spoke_at >= self.limits.heartbeat_ms and not room.passing:
                 self._deliver(room, frames.tick(room.epoch, room.told.version, now))
-        self._sweep = self._clock.call_at(now + self._limits.sweep_ms, self._keep_alive)
+        self._sweep = self._clock.call_at(now + self.limits.sweep_ms, self._keep_alive)
 
 
 def _offer_all(watchers: dict[Watcher, None], frame: bytes) -> None:

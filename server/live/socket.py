@@ -29,7 +29,6 @@ from server.errors import Problem, explain, forbidden, invalid, too_many
 from server.keys import CLOCK, CONFIG, HUB, LIVE, POOL, REGISTRY, REQUEST_ID, TOKENS
 from server.live import frames
 from server.live.hub import Hub
-from server.live.limits import Limits
 from server.live.lobby import Lobby
 from server.live.session import Ask, Authenticate, Close, CloseCode, Desk, Resync, Send, Session
 from server.live.upgrade import LiveResponse
@@ -49,7 +48,7 @@ class Edge:
     """What all sockets of a process share."""
 
     def __init__(
-        self, showtimes: Showtimes, hub: Hub, lobby: Lobby, tokens: Tokens, clock: Clock, config: Config, limits: Limits
+        self, showtimes: Showtimes, hub: Hub, lobby: Lobby, tokens: Tokens, clock: Clock, config: Config
     ) -> None:
         self.showtimes = showtimes
         self.hub = hub
@@ -57,8 +56,8 @@ class Edge:
         self.tokens = tokens
         self.clock = clock
         self.config = config
-        self.limits = limits
-        self.gate = Gate(clock, limits)
+        self.limits = hub.limits
+        self.gate = Gate(clock, hub.limits)
         self.connections: dict[Connection, None] = {}
         self.draining = False
         self._by_session: dict[str, dict[Connection, None]] = {}
@@ -375,9 +374,9 @@ async def lobby_socket(request: web.Request) -> web.StreamResponse:
 
 async def live_edge(app: web.Application) -> AsyncIterator[None]:
     """Opens after the showtimes and before the first request; sockets are sent away when the server shuts down."""
-    clock, hub, limits, pool = app[CLOCK], app[HUB], Limits(), app[POOL]
-    lobby = Lobby(clock, limits, lambda: programme.free_seats(pool, clock.now()))
-    edge = app[LIVE] = Edge(app[REGISTRY], hub, lobby, app[TOKENS], clock, app[CONFIG], limits)
+    clock, hub, pool = app[CLOCK], app[HUB], app[POOL]
+    lobby = Lobby(clock, hub.limits, lambda: programme.free_seats(pool, clock.now()))
+    edge = app[LIVE] = Edge(app[REGISTRY], hub, lobby, app[TOKENS], clock, app[CONFIG])
     hub.on_watched = app[REGISTRY].watch
     hub.on_free = lobby.note
     forget = app[TOKENS].on_revoked(edge.revoked)

@@ -44,6 +44,8 @@ class Watcher:
 
     def offer(self, frame: bytes) -> None:
         """Write a frame that a later one would make up for, unless the socket is behind."""
+        if self._answers:
+            self.flush()  # a snapshot among them must not arrive after this, which is newer
         if self.stale_since is None and not self.closed:
             self._transport.write(frame)
             if self._transport.get_write_buffer_size() > self._backlog_max:

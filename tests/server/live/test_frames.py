@@ -2,12 +2,12 @@
 
 import orjson
 import pytest
-from live_house import START, Story, layout, seat_map, split, text
 
 from actors.seatmap import events as e
 from actors.seatmap.state import SeatMap
 from server.live import frames
 from server.live.fold import RESYNC, View, fold, view_of
+from tests.server.live.stage import START, Story, layout, seat_map, split, text
 
 
 def told(data: bytes) -> list[dict[str, object]]:

@@ -116,8 +116,8 @@ class Story:
         return records
 
     def held(self, *seats: str, owner: str = "ana") -> e.SeatsHeld:
-        id = mint_in(self.state.number, self.now)
-        return e.SeatsHeld(id, owner, lines(*seats), self.now + 600_000, 2, next_to_each_other=True)
+        hold_id = mint_in(self.state.number, self.now)
+        return e.SeatsHeld(hold_id, owner, lines(*seats), self.now + 600_000, 2, next_to_each_other=True)
 
     def hold(self, *seats: str, owner: str = "ana") -> e.SeatsHeld:
         event = self.held(*seats, owner=owner)
@@ -131,10 +131,21 @@ class Story:
         return e.HoldReleased(hold.hold_id, hold.owner, tuple(line.seat for line in hold.lines))
 
     def sell(self, hold: e.SeatsHeld) -> None:
-        id = mint_in(self.state.number, self.now)
-        placed = e.BookingPlaced(id, "REF123", hold.hold_id, hold.owner, hold.lines, "INR", self.now + 900_000)
+        booking_id = mint_in(self.state.number, self.now)
+        placed = e.BookingPlaced(booking_id, "REF123", hold.hold_id, hold.owner, hold.lines, "INR", self.now + 900_000)
         confirmed = e.BookingConfirmed(
-            id, "REF123", hold.hold_id, hold.owner, hold.lines, "INR", (), "pay-1", "sandbox", "p-1", 54_280, late=False
+            booking_id,
+            "REF123",
+            hold.hold_id,
+            hold.owner,
+            hold.lines,
+            "INR",
+            (),
+            "pay-1",
+            "sandbox",
+            "p-1",
+            54_280,
+            late=False,
         )
         self.tell(placed, confirmed)
 
