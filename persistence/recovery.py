@@ -1,0 +1,54 @@
+"""From the log to a state: read in pages, check that nothing is missing, fold.
+
+Pages keep a long log from occupying the event loop and the memory. A log with a hole, or with an epoch that goes back,
+is not folded: its showtime stays closed until somebody has looked.
+"""
+
+from typing import Any, Final
+
+from actors.ports import Layouts
+from actors.seatmap.events import Record, ShowtimeScheduled
+from actors.seatmap.state import SeatMap, evolve, genesis
+from persistence import codec, statements
+
+PAGE_ROWS: Final = 2_000
+
+
+class LogDamaged(Exception):
+    """The log of a showtime contradicts itself. The message says where."""
+
+
+async def read_on(
+    connection: Any, layouts: Layouts, showtime_id: str, state: SeatMap | None, until: int, epoch_max: int
+) -> SeatMap:
+    """The state at version `until`, from a state that is older, or from the beginning. LogDamaged, codec.Unreadable."""
+    epoch = 0
+    while state is None or state.version < until:
+        since = state.version if state is not None else 0
+        rows = await connection.fetch(statements.EVENTS, showtime_id, since, until, PAGE_ROWS)
+        epoch = check(showtime_id, since, epoch, rows)
+        if not rows or epoch > epoch_max:
+            raise LogDamaged(f"showtime {showtime_id}: events after version {since} are missing or of epoch {epoch}")
+        records = [codec.decode(*row[1:]) for row in rows]
+        state = await fold(layouts, showtime_id, state, records)
+    return state
+
+
+async def fold(layouts: Layouts, showtime_id: str, state: SeatMap | None, records: list[Record]) -> SeatMap:
+    """`evolve`, beginning with the first record when there is no state yet."""
+    if state is not None:
+        return evolve(state, records)
+    first, *rest = records
+    assert isinstance(first.event, ShowtimeScheduled), first
+    return evolve(genesis(showtime_id, await layouts.layout(first.event.terms.layout_id), first), rest)
+
+
+def check(showtime_id: str, since: int, epoch: int, rows: Any) -> int:
+    """Versions go up by one and epochs never down. The newest epoch; LogDamaged."""
+    for row in rows:
+        if row[1] != since + 1:
+            raise LogDamaged(f"showtime {showtime_id}: version {since} is followed by {row[1]}")
+        if row[0] < epoch:
+            raise LogDamaged(f"showtime {showtime_id}: version {row[1]} has epoch {row[0]} after {epoch}")
+        since, epoch = row[1], row[0]
+    return epoch

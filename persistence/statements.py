@@ -1,0 +1,224 @@
+"""Every SQL statement of the journal, and the arguments that go with the two that matter for speed.
+
+An append is one statement. `head` is the fence: it raises the version of each showtime whose version and epoch are what
+the writer believes, and everything after it is done only for the showtimes in `head`. The projections are part of the
+same statement, so there is nothing to roll back and nothing to wait for in between.
+"""
+
+# ruff: noqa: S608 - these statements are put together from our own constants
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import orjson
+
+from actors.seatmap.events import Record
+from actors.seatmap.state import NEVER, SeatMap
+from persistence import codec
+from persistence.projections import Changes, as_plain, changes
+
+
+class Append(Protocol):
+    """What a commit needs to know of one append."""
+
+    showtime_id: str
+    epoch: int
+    before: SeatMap
+    after: SeatMap
+    records: Sequence[Record]
+    rows: Sequence[codec.Row]
+
+
+# `IS TRUE` keeps the planner from making this a join: a hashed lookup is right for one row and for a thousand.
+_ALLOWED: Final = "(showtime_id IN (SELECT showtime_id FROM head)) IS TRUE"
+
+# Rows arrive as JSON ($1 to $5). Seats that are given up come before seats that are claimed, or the unique index on
+# live seats would see both; reading `given_up` is what puts them in order.
+_PROJECTIONS: Final = f"""
+, projected_booking AS (
+    INSERT INTO booking AS b (booking_id, showtime_id, reference, hold_id, owner, status, currency, total, paid,
+        refunded, payment_status, payment_id, provider, provider_payment_id, reason, version, created_at, expires_at,
+        confirmed_at, ended_at)
+    SELECT booking_id, showtime_id, reference, hold_id, owner, status, currency, total, paid,
+        refunded, payment_status, payment_id, provider, provider_payment_id, reason, version,
+        from_millis(coalesce(created_at, at)), from_millis(expires_at), from_millis(confirmed_at), from_millis(ended_at)
+    FROM jsonb_to_recordset($1::text::jsonb) AS r (booking_id uuid, showtime_id uuid, reference text, hold_id uuid,
+        owner text, status text, currency text, total bigint, paid bigint, refunded bigint, payment_status text,
+        payment_id text, provider text, provider_payment_id text, reason text, version bigint, at bigint,
+        created_at bigint, expires_at bigint, confirmed_at bigint, ended_at bigint)
+    WHERE {_ALLOWED}
+    ON CONFLICT (booking_id) DO UPDATE SET
+        status = excluded.status, total = excluded.total, paid = excluded.paid, refunded = excluded.refunded,
+        payment_status = excluded.payment_status, payment_id = excluded.payment_id,
+        provider = coalesce(nullif(excluded.provider, ''), b.provider),
+        provider_payment_id = coalesce(nullif(excluded.provider_payment_id, ''), b.provider_payment_id),
+        reason = coalesce(nullif(excluded.reason, ''), b.reason),
+        version = excluded.version, expires_at = excluded.expires_at,
+        confirmed_at = coalesce(excluded.confirmed_at, b.confirmed_at),
+        ended_at = CASE WHEN excluded.status IN ('cancelled', 'expired')
+                        THEN coalesce(excluded.ended_at, b.ended_at) END)
+, seat AS (
+    SELECT * FROM jsonb_to_recordset($2::text::jsonb) AS r (booking_id uuid, seat text, showtime_id uuid,
+        position smallint, live boolean, ticket_id text, category text, ticket_type text, amount bigint, fee bigint,
+        tax bigint)
+    WHERE {_ALLOWED})
+, given_up AS (
+    UPDATE booking_seat b SET live = false, ticket_id = coalesce(nullif(seat.ticket_id, ''), b.ticket_id) FROM seat
+    WHERE NOT seat.live AND b.booking_id = seat.booking_id AND b.seat = seat.seat
+    RETURNING b.seat)
+, never_claimed AS (
+    INSERT INTO booking_seat
+    SELECT * FROM seat WHERE NOT live AND (SELECT count(*) FROM given_up) IS NOT NULL
+        AND NOT EXISTS (SELECT FROM booking_seat b WHERE b.booking_id = seat.booking_id AND b.seat = seat.seat))
+, claimed AS (
+    INSERT INTO booking_seat AS b
+    SELECT * FROM seat WHERE live AND (SELECT count(*) FROM given_up) IS NOT NULL
+    ON CONFLICT (booking_id, seat) DO UPDATE SET
+        live = true, ticket_id = coalesce(nullif(excluded.ticket_id, ''), b.ticket_id))
+, projected_sales AS (
+    INSERT INTO daily_sales AS d (day, showtime_id, currency, bookings, seats, captured, seats_cancelled, refunded)
+    SELECT * FROM jsonb_to_recordset($3::text::jsonb) AS r (day date, showtime_id uuid, currency text, bookings bigint,
+        seats bigint, captured bigint, seats_cancelled bigint, refunded bigint)
+    WHERE {_ALLOWED}
+    ON CONFLICT (day, showtime_id, currency) DO UPDATE SET
+        bookings = d.bookings + excluded.bookings, seats = d.seats + excluded.seats,
+        captured = d.captured + excluded.captured, seats_cancelled = d.seats_cancelled + excluded.seats_cancelled,
+        refunded = d.refunded + excluded.refunded)
+, projected_job AS (
+    INSERT INTO job (topic, dedupe_key, showtime_id, payload)
+    SELECT * FROM jsonb_to_recordset($4::text::jsonb) AS r (topic text, dedupe_key text, showtime_id uuid,
+        payload jsonb)
+    WHERE {_ALLOWED}
+    ON CONFLICT (dedupe_key) DO NOTHING)
+, projected_showtime AS (
+    UPDATE showtime s SET version = r.version, status = r.status, sales = r.sales, free_seats = r.free_seats,
+        starts_at = from_millis(r.starts_at), ends_at = from_millis(r.ends_at),
+        sales_open_at = from_millis(r.sales_open_at), sales_close_at = from_millis(r.sales_close_at)
+    FROM jsonb_to_recordset($5::text::jsonb) AS r (showtime_id uuid, version bigint, status text, sales text,
+        free_seats integer, starts_at bigint, ends_at bigint, sales_open_at bigint, sales_close_at bigint)
+    WHERE s.id = r.showtime_id AND {_ALLOWED})"""
+
+
+def _append(first: int, projections: str) -> str:
+    """The append, with its own parameters numbered from `first`."""
+    (ids, epochs, since, until, deadlines, owners, versions, of_epochs, at, keys, schema, kinds, bodies) = (
+        f"${number}" for number in range(first, first + 13)
+    )
+    return f"""
+WITH head AS (
+    UPDATE stream s SET version = b.until, deadline = b.deadline
+    FROM unnest({ids}::uuid[], {epochs}::bigint[], {since}::bigint[], {until}::bigint[], {deadlines}::bigint[])
+        AS b (showtime_id, epoch, since, until, deadline)
+    WHERE s.showtime_id = b.showtime_id AND s.epoch = b.epoch AND s.version = b.since
+    RETURNING s.showtime_id)
+, landed AS (
+    INSERT INTO event (showtime_id, version, epoch, at, key, schema, kind, body)
+    SELECT showtime_id, version, epoch, from_millis(at), key, {schema}::smallint, kind, body::jsonb
+    FROM unnest({owners}::uuid[], {versions}::bigint[], {of_epochs}::bigint[], {at}::bigint[], {keys}::uuid[],
+        {kinds}::text[], {bodies}::text[]) AS r (showtime_id, version, epoch, at, key, kind, body)
+    WHERE {_ALLOWED}){projections}
+SELECT to_millis(clock_timestamp()),
+    (SELECT array_agg(id::text) FROM unnest({ids}::uuid[]) id WHERE (id IN (SELECT showtime_id FROM head)) IS FALSE)"""
+
+
+APPEND: Final = _append(1, "")
+APPEND_PROJECTED: Final = _append(6, _PROJECTIONS)
+
+# The same projections from the whole log, for one showtime.
+REBUILD: Final = f"WITH head AS (SELECT $6::uuid AS showtime_id){_PROJECTIONS} SELECT showtime_id FROM head"
+FORGET_PROJECTIONS: Final = (
+    "DELETE FROM booking_seat WHERE showtime_id = $1",
+    "DELETE FROM booking WHERE showtime_id = $1",
+    "DELETE FROM daily_sales WHERE showtime_id = $1",
+)
+
+SCHEDULE: Final = """
+WITH begun AS (
+    INSERT INTO stream (showtime_id, number, version, epoch, deadline)
+    SELECT showtime_id, number, 1, 0, deadline
+    FROM unnest($1::uuid[], $2::integer[], $3::bigint[]) AS r (showtime_id, number, deadline))
+INSERT INTO event (showtime_id, version, epoch, at, key, schema, kind, body)
+SELECT showtime_id, 1, 0, from_millis($4), key, $6::smallint, 'showtime_scheduled', body::jsonb
+FROM unnest($1::uuid[], $5::uuid[], $7::text[]) AS r (showtime_id, key, body)"""
+
+VET: Final = "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('fsync')"
+
+# Waits for an append that is under way, then shuts its writer out. The snapshot may be older than the head: the tail is
+# read afterwards, in a statement of its own.
+ACQUIRE: Final = """
+UPDATE stream s SET epoch = epoch + 1 WHERE showtime_id = $1
+RETURNING epoch, version, (
+    SELECT state FROM snapshot k WHERE k.showtime_id = s.showtime_id AND k.schema = $2 AND k.version <= s.version)"""
+
+HEAD: Final = "SELECT epoch, version, number FROM stream WHERE showtime_id = $1"
+STREAMS: Final = "SELECT showtime_id::text FROM stream ORDER BY number"
+
+EVENTS: Final = """
+SELECT epoch, version, to_millis(at), key::text, schema, kind, body::text FROM event
+WHERE showtime_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4"""
+
+RECALL: Final = """
+SELECT epoch, version, to_millis(at), key::text, schema, kind, body::text FROM event
+WHERE showtime_id = $1 AND key = ANY($2::uuid[]) ORDER BY version"""
+
+LOCATE: Final = "SELECT showtime_id::text FROM stream WHERE number = $1"
+DEADLINES: Final = "SELECT showtime_id::text, deadline FROM stream WHERE deadline IS NOT NULL"
+
+SNAPSHOT: Final = """
+WITH kept AS (
+    INSERT INTO snapshot AS k (showtime_id, version, schema, state) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (showtime_id) DO UPDATE SET
+        version = excluded.version, schema = excluded.schema, state = excluded.state, taken_at = now()
+    WHERE k.version < excluded.version OR k.schema <> excluded.schema)
+UPDATE showtime SET free_seats = $5, version = $2 WHERE id = $1 AND version < $2"""
+
+
+def append_arguments(batch: Sequence[Append]) -> list[Any]:
+    """One head for each showtime, although several appends of one may follow each other in a batch."""
+    heads: dict[str, list[Any]] = {}
+    ids: list[str] = []
+    epochs: list[int] = []
+    rows: list[codec.Row] = []
+    for append in batch:
+        after = append.after
+        deadline = after.deadline if after.deadline < NEVER else None
+        known = heads.get(append.showtime_id)
+        if known is None:
+            heads[append.showtime_id] = [append.epoch, append.before.version, after.version, deadline]
+        else:
+            known[2:] = after.version, deadline
+        own = append.rows
+        rows += own
+        ids += [append.showtime_id] * len(own)
+        epochs += [append.epoch] * len(own)
+    versions, at, keys, kinds, bodies = zip(
+        *[(row.version, row.at, row.key, row.kind, row.body) for row in rows], strict=True
+    )
+    return [
+        list(heads), *map(list, zip(*heads.values(), strict=True)),
+        ids, versions, epochs, at, keys, codec.EVENT_SCHEMA, kinds, bodies,
+    ]  # fmt: skip
+
+
+def projection_arguments(batch: Sequence[Append]) -> list[str]:
+    """What the appends of a batch change besides the log; of one showtime, all its appends together."""
+    spans: dict[str, tuple[SeatMap, SeatMap, list[Record]]] = {}
+    for append in batch:
+        before, _, records = spans.get(append.showtime_id, (append.before, None, []))
+        spans[append.showtime_id] = (before, append.after, [*records, *append.records])
+    return changes_arguments([changes(*span) for span in spans.values()])
+
+
+def changes_arguments(found: Sequence[Changes]) -> list[str]:
+    """$1 to $5 of the projections."""
+    return [
+        _json(row for change in found for row in change.bookings),
+        _json(row for change in found for row in change.seats),
+        _json(row for change in found for row in change.sales),
+        _json(row for change in found for row in change.jobs),
+        _json(change.showtime for change in found),
+    ]
+
+
+def _json(rows: Any) -> str:
+    return orjson.dumps(as_plain(rows)).decode()
