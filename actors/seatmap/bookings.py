@@ -138,7 +138,7 @@ def own_booking(state: SeatMap, cause: Cause, booking_id: str) -> Booking | Refu
 
 def derived_id(*parts: str) -> str:
     """An id that follows from others, so that deciding mints nothing and a replay finds the same one."""
-    return str(UUID(bytes=hashlib.blake2b("|".join(parts).encode(), digest_size=16).digest(), version=8))
+    return str(UUID(bytes=hashlib.blake2b("|".join(parts).encode(), digest_size=16).digest()))
 
 
 def _placed(
