@@ -246,10 +246,11 @@ class PgJournal:
         except _WORLD as error:
             _down(error)
         try:
-            await connection.execute(WRITER_SETTINGS)
             await self._vet(connection)
             holds_only = await connection.prepare(statements.APPEND)
             with_projections = await connection.prepare(statements.APPEND_PROJECTED)
+            # After the prepares: they leave an implicit transaction open, which would hold locks until the first commit.
+            await connection.execute(WRITER_SETTINGS)
         except BaseException as error:
             connection.terminate()
             if isinstance(error, _WORLD):
