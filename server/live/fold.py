@@ -53,7 +53,8 @@ def view_of(snapshot: Mapping[str, Any]) -> View:
 def fold(view: View | None, frame: Mapping[str, Any]) -> View | Literal["resync"] | None:
     """The view after a frame. Frames that say nothing about seats change nothing.
 
-    Drop what is old, apply what continues or overlaps (states are final), resync on a gap or a new epoch.
+    Drop what is old, apply what continues or overlaps (states are final), resync on a gap or a new epoch. A showtime
+    frame at the version that is already known says how things stand there, so it may always be applied.
     """
     kind = frame["type"]
     if kind == "snapshot":
@@ -65,7 +66,7 @@ def fold(view: View | None, frame: Mapping[str, Any]) -> View | Literal["resync"
     if kind == "tick":
         return view if frame["seq"] <= view.seq else RESYNC
     first, last = (frame["from"], frame["to"]) if kind == "delta" else (frame["seq"], frame["seq"])
-    if last <= view.seq:
+    if last <= view.seq and not (kind == "showtime" and last == view.seq):
         return view
     if first > view.seq + 1:
         return RESYNC

@@ -101,7 +101,7 @@ def news(epoch: int, before: SeatMap, records: Sequence[Record], after: SeatMap)
     for whole, run in groupby(records, key=lambda record: changes_showtime(record.event)):
         for part in [[record] for record in run] if whole else [list(run)]:
             then = evolve(before, part)
-            told.append(_showtime(epoch, then) if whole else delta(epoch, before, part, then))
+            told.append(showtime(epoch, then) if whole else delta(epoch, before, part, then))
             before = then
     return b"".join(told)
 
@@ -160,7 +160,7 @@ def availability(free: Mapping[str, int]) -> bytes:
     return frame({"type": "availability", "showtimes": free})
 
 
-def _showtime(epoch: int, state: SeatMap) -> bytes:
+def showtime(epoch: int, state: SeatMap) -> bytes:
     status, sales = public_status(state)
     return frame({"type": "showtime", "epoch": epoch, "seq": state.version, "status": status, "sales": sales})
 

@@ -205,9 +205,12 @@ class Hub:
         if since == state.version:
             return frames.tick(room.epoch, state.version, self._clock.now())
         missed = owner.trail(since)
-        if not missed or missed[0].version != since + 1 or any(changes_showtime(record.event) for record in missed):
+        if not missed or missed[0].version != since + 1:
             return room.snapshot()
-        return frames.delta(room.epoch, None, missed, state)
+        told = frames.delta(room.epoch, None, missed, state)
+        if any(changes_showtime(record.event) for record in missed):
+            told += frames.showtime(room.epoch, state)
+        return told
 
     def _schedule(self, room: Room) -> None:
         now = self._clock.now()

@@ -31,10 +31,10 @@ class Transport(Protocol):
 class Watcher:
     """`fresh` gives the frames that bring a socket up to date after it was conflated."""
 
-    __slots__ = ("_answers", "_backlog_max", "_gate", "_transport", "closed", "fresh", "stale_since")
+    __slots__ = ("_answers", "_backlog_max", "_gate", "closed", "fresh", "stale_since", "transport")
 
     def __init__(self, transport: Transport, gate: "Gate", fresh: Callable[[], bytes]) -> None:
-        self._transport = transport
+        self.transport = transport
         self._gate = gate
         self._backlog_max = gate.limits.backlog_bytes_max
         self._answers: list[bytes] = []
@@ -47,8 +47,8 @@ class Watcher:
         if self._answers:
             self.flush()  # a snapshot among them must not arrive after this, which is newer
         if self.stale_since is None and not self.closed:
-            self._transport.write(frame)
-            if self._transport.get_write_buffer_size() > self._backlog_max:
+            self.transport.write(frame)
+            if self.transport.get_write_buffer_size() > self._backlog_max:
                 self._gate.conflate(self)
 
     def send(self, frame: bytes) -> None:
@@ -61,8 +61,8 @@ class Watcher:
         frames, self._answers = self._answers, []
         if self.closed or not frames:
             return
-        self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
-        backlog = self._transport.get_write_buffer_size()
+        self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+        backlog = self.transport.get_write_buffer_size()
         if backlog > self._gate.limits.unread_bytes_max:
             self.close(CloseCode.TOO_SLOW, "answers are not read")
         elif backlog > self._backlog_max and self.stale_since is None:
@@ -74,14 +74,14 @@ class Watcher:
             self.flush()
         if not self.closed:
             self.closed = True
-            self._transport.write(close_frame(code, reason))
-            self._gate.see_off(self._transport)
+            self.transport.write(close_frame(code, reason))
+            self._gate.see_off(self.transport)
 
     def catch_up(self, now: Instant) -> bool:
         """Whether a conflated socket needs no more looking after: it drained, or its time is up."""
         if self.closed or self.stale_since is None:
             return True
-        if self._transport.get_write_buffer_size() <= self._backlog_max // DRAINED_PART:
+        if self.transport.get_write_buffer_size() <= self._backlog_max // DRAINED_PART:
             self.stale_since = None
             self.offer(self.fresh())
             return self.stale_since is None

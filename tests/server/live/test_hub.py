@@ -193,13 +193,15 @@ async def test_resuming_from_what_nobody_remembers_gets_a_snapshot(since: int, e
     assert kinds(screen.read()) == ["snapshot"]
 
 
-async def test_resuming_over_a_change_of_the_whole_showtime_gets_a_snapshot() -> None:
+async def test_resuming_over_a_change_of_the_whole_showtime_hears_of_that_too() -> None:
     house = House()
-    since = house.story.state.version
-    house.story.tell(e.SalesClosed("hand"))
-    _, screen = await house.join(since=since)
-    [snapshot] = screen.read()
-    assert (snapshot["type"], snapshot["sales"]) == ("snapshot", "closed")
+    known = house.story.state
+    house.story.tell(house.story.held("A1"), e.SalesClosed("hand"), house.story.held("A2"))
+    _, screen = await house.join(since=known.version)
+    heard = screen.read()
+    assert kinds(heard) == ["delta", "showtime"]
+    for frames_ in (heard, heard[:1]):
+        assert folded(frames_, view_of(text(frames.snapshot(1, known)))).as_json() == truth(house.story)
 
 
 async def test_a_new_epoch_comes_with_a_snapshot_for_everybody() -> None:
