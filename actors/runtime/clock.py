@@ -78,7 +78,10 @@ class ManualClock:
 
     def call_at(self, at: Instant, callback: Callable[[], None]) -> Handle:
         alarm = _Alarm(callback)
-        heapq.heappush(self._alarms, (at, next(self._order), alarm))
+        if at <= self._now:
+            asyncio.get_running_loop().call_soon(alarm.ring)
+        else:
+            heapq.heappush(self._alarms, (at, next(self._order), alarm))
         return alarm
 
     def adjust(self, database_now: Instant) -> None:

@@ -1,0 +1,327 @@
+"""Holding seats over HTTP, as clients see it."""
+
+import asyncio
+import random
+from collections import Counter as Tally
+from typing import Any
+
+import pytest
+
+from actors.runtime.clock import ManualClock
+from actors.seatmap.terms import OrphanRule
+from server.keys import CLOCK, POOL
+from server.wire import rfc3339
+from tests.server.house import House, open_house
+from tests.server.rest.cinema import HOUR, Counter, expect, fresh_key, open_counter, premiere
+
+NOW = 1_800_000_000_000
+
+
+@pytest.fixture
+async def counter(house: House) -> Counter:
+    return await open_counter(house)
+
+
+async def test_a_hold_shows_seats_prices_and_how_long_it_lasts(database_url: str) -> None:
+    async with open_house(database_url, clock=ManualClock(NOW)) as house:
+        counter = await open_counter(house)
+        ana = counter.person()
+        body = await ana.hold(counter.showtime_id, "F7", "F8", ticket_types={"F8": "child"})
+    hold_id = body.pop("hold_id")
+    assert hold_id
+    assert body == {
+        "showtime_id": counter.showtime_id,
+        "seats": [
+            {
+                "seat": "F7",
+                "category": "standard",
+                "ticket_type": "adult",
+                "price": {"amount": 45_000, "currency": "INR"},
+                "fee": {"amount": 1_000, "currency": "INR"},
+                "tax": {"amount": 8_280, "currency": "INR"},
+                "total": {"amount": 54_280, "currency": "INR"},
+            },
+            {
+                "seat": "F8",
+                "category": "standard",
+                "ticket_type": "child",
+                "price": {"amount": 25_000, "currency": "INR"},
+                "fee": {"amount": 1_000, "currency": "INR"},
+                "tax": {"amount": 4_680, "currency": "INR"},
+                "total": {"amount": 30_680, "currency": "INR"},
+            },
+        ],
+        "total": {"amount": 84_960, "currency": "INR"},
+        "expires_at": rfc3339(NOW + 600_000),
+        "renewals_left": 2,
+        "next_to_each_other": True,
+        "seq": 3,
+    }
+
+
+async def test_of_200_who_want_one_seat_one_gets_it_and_199_are_told_who_was_faster(counter: Counter) -> None:
+    people = [counter.person() for _ in range(200)]
+    path = f"/showtimes/{counter.showtime_id}/holds"
+    answers = await asyncio.gather(*(who.post(path, {"seats": ["F7"]}) for who in people))
+    assert Tally(answer.status for answer in answers) == {201: 1, 409: 199}
+    for answer in answers:
+        if answer.status == 409:
+            body = await answer.json(content_type=None)
+            assert answer.content_type == "application/problem+json"
+            assert body["code"] == "seats_unavailable"
+            assert body["conflicts"] == [{"seat": "F7", "reason": "held"}]
+            assert body["detail"] == "Somebody was faster with F7."
+    assert (await counter.seats())["held"] == ["F7"]
+
+
+async def test_500_overlapping_group_holds_are_all_or_nothing(counter: Counter) -> None:
+    dice = random.Random(7)
+    labels = list(counter.cinema.layout.seats)
+    wishes = [dice.sample(labels, dice.randint(1, 6)) for _ in range(500)]
+    path = f"/showtimes/{counter.showtime_id}/holds"
+    answers = await asyncio.gather(*(counter.person().post(path, {"seats": wish}) for wish in wishes))
+    held: list[str] = []
+    for answer, wish in zip(answers, wishes, strict=True):
+        body = await answer.json(content_type=None)
+        if answer.status == 201:
+            assert [line["seat"] for line in body["seats"]] == wish
+            held += wish
+        else:
+            assert (answer.status, body["code"]) == (409, "seats_unavailable")
+            assert {conflict["seat"] for conflict in body["conflicts"]} <= set(wish)
+    assert len(held) == len(set(held)), "a seat was given twice"
+    seen = await counter.seats()
+    assert set(seen["held"]) == set(held)
+    assert seen["counts"] == {"free": 120 - len(held), "held": len(held), "sold": 0, "blocked": 0}
+
+
+@pytest.mark.parametrize(
+    ("seats", "status", "code"),
+    [
+        ([" A1"], 422, "unknown_seat"),
+        (["a1"], 422, "unknown_seat"),
+        (["A01"], 422, "unknown_seat"),
+        (["A1", "Z99"], 422, "unknown_seat"),
+        (["A1", "A1"], 422, "duplicate_seat"),
+        ([f"A{n}" for n in range(1, 12)], 409, "hold_limit"),
+        ([f"A{n}" for n in range(1, 60)], 422, "validation_failed"),
+        ([], 422, "validation_failed"),
+        ([1], 422, "validation_failed"),
+        (["A" * 100], 422, "validation_failed"),
+        ("A1", 422, "validation_failed"),
+        (None, 422, "validation_failed"),
+    ],
+)
+async def test_nonsense_is_refused_with_a_code_and_holds_nothing(
+    counter: Counter, seats: object, status: int, code: str
+) -> None:
+    response = await counter.person().post(f"/showtimes/{counter.showtime_id}/holds", {"seats": seats})
+    assert (await expect(response, status))["code"] == code
+    assert (await counter.seats())["counts"]["held"] == 0
+
+
+@pytest.mark.parametrize("extra", ["role", "price", "user_id", "status", "owner", "total"])
+async def test_nothing_can_be_smuggled_in(counter: Counter, extra: str) -> None:
+    wish = {"seats": ["A1"], extra: 1}
+    body = await expect(await counter.person().post(f"/showtimes/{counter.showtime_id}/holds", wish), 422)
+    assert body["errors"][0]["path"] == extra
+    assert (await counter.seats())["counts"]["held"] == 0
+
+
+async def test_a_hold_needs_a_token_and_a_guest_has_one(counter: Counter) -> None:
+    path = f"/showtimes/{counter.showtime_id}/holds"
+    body = await expect(await counter.house.post(path, {"seats": ["A1"]}), 401)
+    assert body["code"] == "auth_required"
+    guest = await counter.house.guest()
+    await expect(await counter.house.post(path, {"seats": ["A1"]}, token=guest["access_token"]), 201)
+
+
+@pytest.mark.parametrize("showtime_id", ["nonsense", "01890000-0000-7000-8000-000000000001"])
+async def test_an_unknown_showtime_is_not_found(counter: Counter, showtime_id: str) -> None:
+    body = await expect(await counter.person().post(f"/showtimes/{showtime_id}/holds", {"seats": ["A1"]}), 404)
+    assert body["code"] == "showtime_not_found"
+
+
+async def test_the_cap_counts_what_a_customer_already_holds(counter: Counter) -> None:
+    ana = counter.person()
+    await ana.hold(counter.showtime_id, *(f"A{n}" for n in range(1, 9)))
+    refused = await ana.post(f"/showtimes/{counter.showtime_id}/holds", {"seats": ["B1", "B2", "B3"]})
+    body = await expect(refused, 409)
+    assert (body["code"], body["limit"], body["held"]) == ("hold_limit", 10, 8)
+
+
+async def test_the_best_seats_are_chosen_next_to_each_other(counter: Counter) -> None:
+    wish = {"best_available": {"count": 4}, "ticket_types": {"*": "child"}}
+    body = await expect(await counter.person().post(f"/showtimes/{counter.showtime_id}/holds", wish), 201)
+    assert body["next_to_each_other"] is True
+    assert len({line["seat"][0] for line in body["seats"]}) == 1
+    assert {line["ticket_type"] for line in body["seats"]} == {"child"}
+
+
+async def test_more_than_fits_together_is_refused_with_what_would_fit(house: House) -> None:
+    counter = await open_counter(house, rows=2, seats_per_row=4)
+    wish = {"best_available": {"count": 5}}
+    body = await expect(await counter.person().post(f"/showtimes/{counter.showtime_id}/holds", wish), 409)
+    assert (body["code"], body["largest_block"]) == ("no_block", 4)
+
+
+async def test_a_lone_seat_is_refused_with_suggestions(house: House) -> None:
+    counter = await open_counter(house, orphan_rule=OrphanRule.LENIENT)
+    ana = counter.person()
+    body = await expect(await ana.post(f"/showtimes/{counter.showtime_id}/holds", {"seats": ["A2", "A3"]}), 409)
+    assert (body["code"], body["orphans"]) == ("orphan_seat", ["A1"])
+    suggestion = body["suggestions"][0]
+    await ana.hold(counter.showtime_id, *suggestion)
+
+
+async def test_seats_are_swapped_in_one_step(counter: Counter) -> None:
+    ana, bob = counter.person(), counter.person()
+    held = await ana.hold(counter.showtime_id, "A1", "A2")
+    await bob.hold(counter.showtime_id, "B1")
+    path = f"/holds/{held['hold_id']}"
+    body = await expect(await ana.patch(path, {"add": ["A3"], "remove": ["A1"]}), 200)
+    assert [line["seat"] for line in body["seats"]] == ["A2", "A3"]
+    refused = await expect(await ana.patch(path, {"add": ["B1"], "remove": ["A2"]}), 409)
+    assert refused["conflicts"] == [{"seat": "B1", "reason": "held"}]
+    assert (await counter.seats())["held"] == ["A2", "A3", "B1"]
+    unchanged = await expect(await ana.get(path), 200)
+    assert [line["seat"] for line in unchanged["seats"]] == ["A2", "A3"]
+
+
+async def test_seats_are_added_to_a_hold(counter: Counter) -> None:
+    ana = counter.person()
+    held = await ana.hold(counter.showtime_id, "A1")
+    wish = {"seats": ["A2"], "hold_id": held["hold_id"]}
+    body = await expect(await ana.post(f"/showtimes/{counter.showtime_id}/holds", wish), 200)
+    assert (body["hold_id"], [line["seat"] for line in body["seats"]]) == (held["hold_id"], ["A1", "A2"])
+
+
+async def test_a_hold_is_renewed_twice_and_not_more(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house)
+        ana = counter.person()
+        path = f"/holds/{(await ana.hold(counter.showtime_id, 'A1'))['hold_id']}"
+        clock.advance(300_000)
+        once = await expect(await ana.post(f"{path}/renew"), 200)
+        assert (once["expires_at"], once["renewals_left"]) == (rfc3339(NOW + 900_000), 1)
+        clock.advance(500_000)
+        alias = await house.ask("PATCH", f"/seats/hold/{path.removeprefix('/holds/')}/refresh", token=ana.token)
+        twice = await expect(alias, 200)
+        assert (twice["expires_at"], twice["renewals_left"]) == (rfc3339(NOW + 1_200_000), 0)
+        clock.advance(100_000)
+        assert (await expect(await ana.post(f"{path}/renew"), 409))["code"] == "renew_limit"
+
+
+async def test_a_hold_ends_at_its_deadline_and_its_seats_are_free(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house)
+        ana = counter.person()
+        path = f"/holds/{(await ana.hold(counter.showtime_id, 'A1'))['hold_id']}"
+        seq = (await counter.seats())["seq"]
+        clock.advance(599_999)
+        await expect(await ana.get(path), 200)
+        clock.advance(1)
+        assert (await expect(await ana.get(path), 410))["code"] == "hold_expired"
+        told = await expect(await house.get(f"/showtimes/{counter.showtime_id}/events", params={"after": seq}), 200)
+        assert [item["free"] for item in told["items"]] == [["A1"]]
+        assert (await expect(await ana.post(f"{path}/renew"), 410))["code"] == "hold_expired"
+        await counter.person().hold(counter.showtime_id, "A1")
+
+
+async def test_a_hold_also_ends_on_time_after_a_restart(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house)
+        await counter.person().hold(counter.showtime_id, "A1")
+        seq = (await counter.seats())["seq"]
+    async with open_house(database_url, clock=clock) as house:
+        clock.advance(600_000)
+        told = await expect(await house.get(f"/showtimes/{counter.showtime_id}/events", params={"after": seq}), 200)
+        assert [item["free"] for item in told["items"]] == [["A1"]]
+
+
+async def test_letting_go_is_idempotent(counter: Counter) -> None:
+    ana = counter.person()
+    held = await ana.hold(counter.showtime_id, "A1")
+    for _ in range(2):
+        assert (await ana.delete(f"/holds/{held['hold_id']}")).status == 204
+    assert (await ana.post("/bookings/release", {"hold_id": held["hold_id"]})).status == 204
+    assert (await counter.seats())["held"] == []
+
+
+async def test_other_peoples_holds_are_not_there(counter: Counter) -> None:
+    ana, eve = counter.person(), counter.person()
+    path = f"/holds/{(await ana.hold(counter.showtime_id, 'A1'))['hold_id']}"
+    answers = [
+        await eve.get(path),
+        await eve.patch(path, {"add": ["A2"]}),
+        await eve.post(f"{path}/renew"),
+        await eve.delete(path),
+    ]
+    for answer in answers:
+        assert (await expect(answer, 404))["code"] == "hold_not_found"
+    assert (await counter.seats())["held"] == ["A1"]
+    for nowhere in ("nonsense", "01890000-0000-7000-8000-000000000001"):
+        assert (await expect(await ana.get(f"/holds/{nowhere}"), 404))["code"] == "hold_not_found"
+
+
+@pytest.mark.parametrize(
+    ("terms", "code"),
+    [({"sales_open_at": NOW + HOUR}, "sales_not_open"), ({"sales_close_at": NOW - 1}, "sales_closed")],
+)
+async def test_outside_the_hours_of_sale_nothing_is_held(
+    database_url: str, terms: dict[str, int], code: str
+) -> None:
+    async with open_house(database_url, clock=ManualClock(NOW)) as house:
+        counter = await open_counter(house, **terms)
+        refused = await counter.person().post(f"/showtimes/{counter.showtime_id}/holds", {"seats": ["A1"]})
+        assert (await expect(refused, 409))["code"] == code
+
+
+async def test_one_key_sent_20_times_at_once_and_after_a_restart_is_one_hold_with_equal_bytes(
+    database_url: str,
+) -> None:
+    async with open_house(database_url) as house:
+        counter = await open_counter(house)
+        ana, key = counter.person(), fresh_key()
+        path, wish = f"/showtimes/{counter.showtime_id}/holds", {"seats": ["A1", "A2"]}
+        answers = await asyncio.gather(*(ana.post(path, wish, key=key) for _ in range(20)))
+        assert {answer.status for answer in answers} == {201}
+        bodies = {await answer.read() for answer in answers}
+        assert len(bodies) == 1
+        other = await expect(await ana.post(path, {"seats": ["A3"]}, key=key), 422)
+        assert other["code"] == "idempotency_mismatch"
+    async with open_house(database_url) as house:
+        ana.house = house
+        again = await ana.post(path, wish, key=key)
+        assert (again.status, {await again.read()}) == (201, bodies)
+        counter.house = house
+        assert (await counter.seats())["counts"]["held"] == 2
+
+
+async def test_a_refusal_under_a_key_is_repeated_byte_for_byte(counter: Counter) -> None:
+    ana, key = counter.person(), fresh_key()
+    path = f"/showtimes/{counter.showtime_id}/holds"
+    held = await counter.person().hold(counter.showtime_id, "A1")
+    answers = [await ana.post(path, {"seats": ["A1"]}, key=key) for _ in range(3)]
+    assert {answer.status for answer in answers} == {409}
+    assert len({await answer.read() for answer in answers}) == 1
+    assert held["seq"] == (await counter.seats())["seq"]
+
+
+async def test_the_same_key_of_two_people_or_two_showtimes_is_two_keys(house: House) -> None:
+    counter = await open_counter(house)
+    first, key = counter.showtime_id, fresh_key()
+    second = await premiere(
+        house.app[POOL], counter.cinema, house.app[CLOCK].now() + 48 * HOUR, sales_open_at=0
+    )
+    ana, bob = counter.person(), counter.person()
+
+    async def hold(who: Any, showtime_id: str, seat: str) -> str:
+        response = await who.post(f"/showtimes/{showtime_id}/holds", {"seats": [seat]}, key=key)
+        return str((await expect(response, 201))["hold_id"])
+
+    made = {await hold(ana, first, "A1"), await hold(bob, first, "A2"), await hold(ana, second, "A1")}
+    assert len(made) == 3
