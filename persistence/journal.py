@@ -249,7 +249,7 @@ class PgJournal:
             await self._vet(connection)
             holds_only = await connection.prepare(statements.APPEND)
             with_projections = await connection.prepare(statements.APPEND_PROJECTED)
-            # After the prepares: they leave an implicit transaction open, which would hold locks until the first commit.
+            # Comes last: a prepare leaves an implicit transaction open, whose locks would last until the first commit.
             await connection.execute(WRITER_SETTINGS)
         except BaseException as error:
             connection.terminate()

@@ -4,6 +4,7 @@ Pages keep a long log from occupying the event loop and the memory. A log with a
 is not folded: its showtime stays closed until somebody has looked.
 """
 
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from actors.ports import Layouts
@@ -22,16 +23,28 @@ async def read_on(
     connection: Any, layouts: Layouts, showtime_id: str, state: SeatMap | None, until: int, epoch_max: int
 ) -> SeatMap:
     """The state at version `until`, from a state that is older, or from the beginning. LogDamaged, codec.Unreadable."""
+    async for later, _ in pages(connection, layouts, showtime_id, state, until, epoch_max):
+        state = later
+    assert state is not None, "a log has at least one event"
+    return state
+
+
+async def pages(
+    connection: Any, layouts: Layouts, showtime_id: str, state: SeatMap | None, until: int, epoch_max: int
+) -> AsyncIterator[tuple[SeatMap, list[Record]]]:
+    """The way there: each page's records and the state after them."""
     epoch = 0
     while state is None or state.version < until:
         since = state.version if state is not None else 0
         rows = await connection.fetch(statements.EVENTS, showtime_id, since, until, PAGE_ROWS)
         epoch = check(showtime_id, since, epoch, rows)
-        if not rows or epoch > epoch_max:
-            raise LogDamaged(f"showtime {showtime_id}: events after version {since} are missing or of epoch {epoch}")
+        if not rows:
+            raise LogDamaged(f"showtime {showtime_id}: the events after version {since} are missing")
+        if epoch > epoch_max:
+            raise LogDamaged(f"showtime {showtime_id}: epoch {epoch} has written, but {epoch_max} is the newest")
         records = [codec.decode(*row[1:]) for row in rows]
         state = await fold(layouts, showtime_id, state, records)
-    return state
+        yield state, records
 
 
 async def fold(layouts: Layouts, showtime_id: str, state: SeatMap | None, records: list[Record]) -> SeatMap:

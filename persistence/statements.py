@@ -5,8 +5,6 @@ the writer believes, and everything after it is done only for the showtimes in `
 same statement, so there is nothing to roll back and nothing to wait for in between.
 """
 
-# ruff: noqa: S608 - these statements are put together from our own constants
-
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
@@ -222,3 +220,36 @@ def changes_arguments(found: Sequence[Changes]) -> list[str]:
 
 def _json(rows: Any) -> str:
     return orjson.dumps(as_plain(rows)).decode()
+
+
+# What `verify` reads. The columns of each are those of the row class in persistence/projections.py.
+BOOKINGS: Final = """
+SELECT booking_id::text, showtime_id::text, reference, hold_id::text, owner, status, currency, total, paid, refunded,
+    payment_status, payment_id, provider, provider_payment_id, reason, version, to_millis(created_at) AS created_at,
+    to_millis(expires_at) AS expires_at, to_millis(confirmed_at) AS confirmed_at, to_millis(ended_at) AS ended_at
+FROM booking WHERE showtime_id = $1"""
+BOOKING_SEATS: Final = """
+SELECT booking_id::text, seat, showtime_id::text, position::integer, live, ticket_id, category, ticket_type, amount,
+    fee, tax
+FROM booking_seat WHERE showtime_id = $1"""
+DAILY_SALES: Final = """
+SELECT day::text, showtime_id::text, currency, bookings, seats, captured, seats_cancelled, refunded
+FROM daily_sales WHERE showtime_id = $1"""
+JOBS: Final = "SELECT topic, dedupe_key, showtime_id::text, payload::text FROM job WHERE showtime_id = $1"
+SHOWTIME: Final = """
+SELECT id::text AS showtime_id, version, status, sales, free_seats, to_millis(starts_at) AS starts_at,
+    to_millis(ends_at) AS ends_at, to_millis(sales_open_at) AS sales_open_at,
+    to_millis(sales_close_at) AS sales_close_at
+FROM showtime WHERE id = $1"""
+BEYOND_HEAD: Final = "SELECT max(version) FROM event WHERE showtime_id = $1 AND version > $2"
+HEAD_FOR_UPDATE: Final = f"{HEAD} FOR UPDATE"
+VERSION_AT: Final = "SELECT max(version) FROM event WHERE showtime_id = $1 AND at <= from_millis($2)"
+ORPHANS: Final = """
+SELECT t.name, t.showtime_id::text FROM (
+    SELECT DISTINCT 'booking' AS name, showtime_id FROM booking
+    UNION ALL SELECT DISTINCT 'booking_seat', showtime_id FROM booking_seat
+    UNION ALL SELECT DISTINCT 'daily_sales', showtime_id FROM daily_sales
+    UNION ALL SELECT DISTINCT 'job', showtime_id FROM job
+    UNION ALL SELECT DISTINCT 'snapshot', showtime_id FROM snapshot
+    UNION ALL SELECT DISTINCT 'event', showtime_id FROM event) t
+WHERE NOT EXISTS (SELECT FROM stream s WHERE s.showtime_id = t.showtime_id)"""

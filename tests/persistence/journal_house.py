@@ -60,7 +60,7 @@ def lines(*seats: str) -> tuple[Line, ...]:
 
 
 def held(hold_id: str, *seats: str, owner: str = ANA) -> e.SeatsHeld:
-    return e.SeatsHeld(hold_id, owner, lines(*seats), NOW + 600_000, 2, True)
+    return e.SeatsHeld(hold_id, owner, lines(*seats), NOW + 600_000, 2, next_to_each_other=True)
 
 
 def placed(booking_id: str, hold_id: str, *seats: str, owner: str = ANA, reference: str = "") -> e.BookingPlaced:
@@ -75,7 +75,13 @@ def paying(booking_id: str, payment_id: str, *seats: str, owner: str = ANA) -> e
 
 
 def confirmed(
-    booking_id: str, hold_id: str, payment_id: str, *seats: str, owner: str = ANA, reference: str = "", late: bool = False
+    booking_id: str,
+    hold_id: str,
+    payment_id: str,
+    *seats: str,
+    owner: str = ANA,
+    reference: str = "",
+    late: bool = False,
 ) -> e.BookingConfirmed:
     total = sum(line.total for line in lines(*seats))
     return e.BookingConfirmed(
@@ -96,9 +102,7 @@ def cancelled(state: SeatMap, booking_id: str, *seats: str, refund: int = 0, rea
     )  # fmt: skip
 
 
-def after(
-    state: SeatMap, *happened: Event, by: Cause | None = None, at: int = NOW
-) -> tuple[SeatMap, list[Record]]:
+def after(state: SeatMap, *happened: Event, by: Cause | None = None, at: int = NOW) -> tuple[SeatMap, list[Record]]:
     """The state after these events, and their records."""
     who = by or cause()
     records = [Record(state.version + n, at, who, event) for n, event in enumerate(happened, 1)]

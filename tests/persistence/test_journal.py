@@ -5,20 +5,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 import asyncpg
+import journal_house as house
 import pytest
+from journal_house import ANA, LAYOUT, NOW, after, held
 
 from actors.ids import mint
 from actors.ports import Deposed, Journal, JournalDown, Loaded, Overloaded, Rejected, UnknownShowtime
 from actors.runtime.clock import ManualClock
-from actors.seatmap.events import Event, HoldReleased, SeatsBlocked
 from actors.seatmap.commands import BlockKind
+from actors.seatmap.events import Event, HoldReleased, SeatsBlocked
 from actors.seatmap.state import SeatMap
 from persistence.database import Pool, connect_writer
 from persistence.journal import JournalLimits, PgJournal, Unsafe, schedule
 from persistence.memory import FewLayouts, MemoryJournal
 from persistence.recovery import LogDamaged
-import journal_house as house
-from journal_house import ANA, LAYOUT, NOW, after, held
 
 
 @dataclass
