@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from hashlib import blake2b
 from typing import Final
-from uuid import UUID
 
 import orjson
 from aiohttp import web
@@ -28,8 +27,8 @@ _NEVER_STORED: Final = frozenset((401, 408, 425, 429))
 
 def command_id(caller: str, operation: str, key: str) -> str:
     """The id that one caller's key for one operation always gets."""
-    digest = blake2b(f"{caller}\0{operation}\0{key}".encode(), digest_size=16).digest()
-    return str(UUID(bytes=digest))
+    digest = blake2b(f"{caller}\0{operation}\0{key}".encode(), digest_size=16).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
 def intent_of(asked: Mapping[str, object]) -> int:

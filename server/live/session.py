@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 from actors.seatmap.commands import (
     ActorKind,
     BestAvailable,
@@ -108,7 +110,7 @@ class Session:
         if len(raw) > self.limits.frame_bytes_max:
             return self.close(CloseCode.TOO_LONG, "frame too long")
         try:
-            said = parse_json(raw)
+            said = _read(raw)
         except Problem as problem:
             return self.close(CloseCode.BAD_FRAME, problem.detail)
         if type(said) is not dict:
@@ -228,6 +230,20 @@ def _renew(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[A
 
 def _release(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[Action]:
     return session.ask(ref, said, "release", lambda _desk, cause: ReleaseHold(cause, said["hold_id"]))
+
+
+def _read(raw: bytes) -> Any:
+    """JSON as strict as `parse_json` reads it, with a short cut for the flat objects that most frames are.
+
+    An object with as many members as the text has colons hides no second member of a name and no inner object.
+    """
+    try:
+        said = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return parse_json(raw)
+    if type(said) is dict and raw.count(b":") == len(said) and b"\\u0000" not in raw:
+        return said
+    return parse_json(raw)
 
 
 Check = Callable[[Any], str | None]
