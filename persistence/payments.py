@@ -45,7 +45,7 @@ async def put_payment(connection: Executor, payment: Payment) -> None:
         """
         INSERT INTO payment (payment_id, booking_id, showtime_id, owner, provider, provider_order_id, amount, currency,
             created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (payment_id) DO NOTHING
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
         """,
         payment.id, payment.booking_id, payment.showtime_id, payment.owner, payment.provider,
         payment.provider_order_id, payment.amount, payment.currency, moment(payment.created_at),
@@ -69,7 +69,7 @@ async def put_order(connection: Executor, order: SandboxOrder) -> None:
     await connection.execute(
         """
         INSERT INTO sandbox_order (order_id, payment_id, amount, currency) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (order_id) DO NOTHING
+        ON CONFLICT DO NOTHING
         """,
         order.order_id, order.payment_id, order.amount, order.currency,
     )  # fmt: skip

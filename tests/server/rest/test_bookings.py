@@ -1,0 +1,387 @@
+"""Booking, paying and cancelling over HTTP, as clients see it."""
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from actors.runtime.clock import ManualClock
+from server.keys import POOL
+from server.rest.bookings import REFERENCE_LETTERS
+from server.wire import rfc3339
+from tests.server.house import House, open_house
+from tests.server.rest.cinema import HOUR, Counter, Person, expect, fresh_key, open_counter
+
+NOW = 1_800_000_000_000
+
+
+@pytest.fixture
+async def counter(house: House) -> Counter:
+    return await open_counter(house)
+
+
+async def pay(who: Person, booking_id: str, **proof: Any) -> Any:
+    return await who.post(f"/bookings/{booking_id}/confirm", {"provider": "sandbox", **proof}, key=fresh_key())
+
+
+async def start(who: Person, booking_id: str) -> dict[str, Any]:
+    return await expect(await who.post("/payments/orders", {"booking_id": booking_id}, key=fresh_key()), 201)
+
+
+async def capture(house: House, payment_id: str, **rest: Any) -> dict[str, Any]:
+    return await expect(await house.post(f"/payments/sandbox/{payment_id}/succeed", rest), 200)
+
+
+async def test_a_hold_becomes_a_booking_that_waits_for_its_payment(database_url: str) -> None:
+    async with open_house(database_url, clock=ManualClock(NOW)) as house:
+        counter = await open_counter(house)
+        ana = counter.person()
+        held = await ana.hold(counter.showtime_id, "F7", "F8")
+        booked = await expect(await ana.post("/bookings", {"hold_id": held["hold_id"]}, key=fresh_key()), 201)
+    assert re.fullmatch(f"[{REFERENCE_LETTERS}]{{8}}", booked.pop("reference"))
+    assert booked.pop("id") != held["hold_id"]
+    assert booked == {
+        "status": "pending_payment",
+        "showtime": {"id": counter.showtime_id},
+        "hold_id": held["hold_id"],
+        "seats": held["seats"],
+        "subtotal": {"amount": 90_000, "currency": "INR"},
+        "fees": {"amount": 2_000, "currency": "INR"},
+        "tax": {"amount": 16_560, "currency": "INR"},
+        "discount": {"amount": 0, "currency": "INR"},
+        "total": {"amount": 108_560, "currency": "INR"},
+        "currency": "INR",
+        "expires_at": rfc3339(NOW + 600_000),
+        "payment": {"id": None, "status": "none"},
+    }
+
+
+async def test_seats_can_be_booked_in_one_step(counter: Counter) -> None:
+    ana = counter.person()
+    wish = {"showtime_id": counter.showtime_id, "seats": ["A1", "A2"], "ticket_types": {"A2": "child"}}
+    booked = await expect(await ana.post("/bookings", wish, key=fresh_key()), 201)
+    assert [line["ticket_type"] for line in booked["seats"]] == ["adult", "child"]
+    assert (await counter.seats())["held"] == ["A1", "A2"]
+    taken = await expect(await counter.person().post("/bookings", wish, key=fresh_key()), 409)
+    assert {conflict["seat"] for conflict in taken["conflicts"]} == {"A1", "A2"}
+
+
+async def test_what_costs_nothing_is_confirmed_at_once(counter: Counter) -> None:
+    wish = {"showtime_id": counter.showtime_id, "seats": ["A1"], "ticket_types": {"A1": "baby"}}
+    booked = await expect(await counter.person().post("/bookings", wish, key=fresh_key()), 201)
+    assert (booked["status"], booked["payment"]["status"]) == ("confirmed", "none")
+    assert [ticket["seat"] for ticket in booked["tickets"]] == ["A1"]
+    assert (await counter.seats())["sold"] == ["A1"]
+
+
+async def test_paying_sells_the_seats_and_gives_tickets(counter: Counter) -> None:
+    ana = counter.person()
+    bought = await ana.buy(counter.showtime_id, "A1", "A2")
+    assert (bought["status"], bought["payment"]["status"]) == ("confirmed", "succeeded")
+    assert [ticket["seat"] for ticket in bought["tickets"]] == ["A1", "A2"]
+    assert (await counter.seats())["sold"] == ["A1", "A2"]
+    again = await expect(await pay(ana, bought["id"]), 200)
+    assert again == bought
+
+
+async def test_a_booking_shows_its_film_tickets_and_history(counter: Counter) -> None:
+    ana = counter.person()
+    bought = await ana.buy(counter.showtime_id, "A1", "A2")
+    shown = await expect(await ana.get(f"/bookings/{bought['id']}"), 200)
+    assert shown["showtime"]["movie"]["title"] == "The Long Night"
+    assert shown["showtime"]["starts_at_local"].endswith("+05:30")
+    assert [told["event"] for told in shown["history"]] == ["booking_placed", "payment_started", "booking_confirmed"]
+    for name in ("id", "reference", "status", "seats", "total", "tax", "tickets", "payment", "hold_id"):
+        assert shown[name] == bought[name], name
+
+
+async def test_my_bookings_are_listed_newest_first_in_pages(counter: Counter) -> None:
+    ana = counter.person()
+    made = [(await ana.book(counter.showtime_id, f"A{n}"))["id"] for n in range(1, 6)]
+    await counter.person().book(counter.showtime_id, "B1")
+    first = await expect(await ana.get("/bookings", params={"limit": "3"}), 200)
+    second = await expect(await ana.get("/bookings/my", params={"limit": "3", "cursor": first["next_cursor"]}), 200)
+    assert [item["id"] for item in first["items"] + second["items"]] == made[::-1]
+    assert second["next_cursor"] is None
+    for query, count in (({"status": "confirmed"}, 0), ({"when": "upcoming"}, 5), ({"when": "past"}, 0)):
+        assert len((await expect(await ana.get("/bookings", params=query), 200))["items"]) == count
+    await expect(await ana.get("/bookings", params={"status": "sold"}), 422)
+    await expect(await ana.get("/bookings", params={"cursor": "x"}), 422)
+    await expect(await counter.house.get("/bookings"), 401)
+
+
+async def test_other_peoples_bookings_are_not_there(counter: Counter) -> None:
+    ana, eve = counter.person(), counter.person()
+    booked = await ana.book(counter.showtime_id, "A1")
+    started = await start(ana, booked["id"])
+    path = f"/bookings/{booked['id']}"
+    answers = [
+        await eve.get(path),
+        await eve.get(f"{path}/cancellation-quote"),
+        await pay(eve, booked["id"]),
+        await eve.post(f"{path}/cancel", {}, key=fresh_key()),
+        await eve.delete(path),
+        await eve.post("/payments/orders", {"booking_id": booked["id"]}, key=fresh_key()),
+        await counter.person("manager", theatres=(booked["id"],)).get(path),
+    ]
+    for answer in answers:
+        assert (await expect(answer, 404))["code"] == "booking_not_found"
+    assert (await expect(await eve.get(f"/payments/{started['payment_id']}"), 404))["code"] == "payment_not_found"
+    await expect(await counter.manager().get(path), 200)
+
+
+async def test_the_hold_of_somebody_else_cannot_be_booked(counter: Counter) -> None:
+    held = await counter.person().hold(counter.showtime_id, "A1")
+    stolen = await counter.person().post("/bookings", {"hold_id": held["hold_id"]}, key=fresh_key())
+    assert (await expect(stolen, 404))["code"] == "hold_not_found"
+
+
+@pytest.mark.parametrize("extra", ["role", "price", "user_id", "status", "total", "discount"])
+async def test_nothing_can_be_smuggled_into_a_booking(counter: Counter, extra: str) -> None:
+    wish = {"showtime_id": counter.showtime_id, "seats": ["A1"], extra: 1}
+    body = await expect(await counter.person().post("/bookings", wish, key=fresh_key()), 422)
+    assert body["errors"][0]["path"] == extra
+
+
+async def test_a_confirmation_carries_neither_seats_nor_price(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.book(counter.showtime_id, "A1")
+    for extra in ({"seats": ["A2"]}, {"amount": 1}, {"price": 1}):
+        await expect(await pay(ana, booked["id"], **extra), 422)
+
+
+async def test_booking_paying_and_cancelling_need_a_key(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.book(counter.showtime_id, "A1")
+    held = await ana.hold(counter.showtime_id, "A2")
+    for path, body in (
+        ("/bookings", {"hold_id": held["hold_id"]}),
+        (f"/bookings/{booked['id']}/confirm", {"provider": "sandbox"}),
+        (f"/bookings/{booked['id']}/cancel", {}),
+        ("/payments/orders", {"booking_id": booked["id"]}),
+    ):
+        assert (await expect(await ana.post(path, body), 400))["code"] == "idempotency_key_required"
+
+
+async def test_one_key_sent_20_times_at_once_and_after_a_restart_is_one_booking_and_one_payment(
+    database_url: str,
+) -> None:
+    async with open_house(database_url) as house:
+        counter = await open_counter(house)
+        ana, key = counter.person(), fresh_key()
+        wish = {"showtime_id": counter.showtime_id, "seats": ["A1", "A2"]}
+        placed = await asyncio.gather(*(ana.post("/bookings", wish, key=key) for _ in range(20)))
+        assert {answer.status for answer in placed} == {201}
+        booked = {await answer.read() for answer in placed}
+        assert len(booked) == 1
+        path = f"/bookings/{(await placed[0].json())['id']}/confirm"
+        paid = await asyncio.gather(*(ana.post(path, {"provider": "sandbox"}, key=key) for _ in range(20)))
+        assert {answer.status for answer in paid} == {200}
+        confirmed = {await answer.read() for answer in paid}
+        assert len(confirmed) == 1
+        other = await ana.post("/bookings", {**wish, "seats": ["A3"]}, key=key)
+        assert (await expect(other, 422))["code"] == "idempotency_mismatch"
+    async with open_house(database_url) as house:
+        ana.house = house
+        again = await ana.post("/bookings", wish, key=key)
+        assert (again.status, {await again.read()}) == (201, booked)
+        again = await ana.post(path, {"provider": "sandbox"}, key=key)
+        assert (again.status, {await again.read()}) == (200, confirmed)
+        assert len((await expect(await ana.get("/bookings"), 200))["items"]) == 1
+        assert await house.app[POOL].fetchval("SELECT count(*) FROM payment") == 1
+
+
+async def test_a_guest_leaves_a_contact_and_the_log_never_sees_it(counter: Counter) -> None:
+    guest = counter.person("guest")
+    held = await guest.hold(counter.showtime_id, "A1")
+    wish: dict[str, Any] = {"hold_id": held["hold_id"]}
+    assert (await expect(await guest.post("/bookings", wish, key=fresh_key()), 422))["code"] == "contact_required"
+    wish["contact"] = {"email": "not an address"}
+    await expect(await guest.post("/bookings", wish, key=fresh_key()), 422)
+    wish["contact"] = {"email": "ana@example.org", "name": "Ana"}
+    booked = await expect(await guest.post("/bookings", wish, key=fresh_key()), 201)
+    shown = await expect(await guest.get(f"/bookings/{booked['id']}"), 200)
+    assert shown["contact"] == {"email": "ana@example.org", "name": "Ana"}
+    pool = counter.house.app[POOL]
+    assert await pool.fetchval("SELECT count(*) FROM event WHERE body::text LIKE '%ana@example.org%'") == 0
+
+
+async def test_an_unknown_promotion_is_refused(counter: Counter) -> None:
+    ana = counter.person()
+    held = await ana.hold(counter.showtime_id, "A1")
+    refused = await ana.post("/bookings", {"hold_id": held["hold_id"], "promo_code": "FREE"}, key=fresh_key())
+    assert (await expect(refused, 422))["code"] == "promo_invalid"
+
+
+async def test_nobody_is_confirmed_before_the_provider_has_the_money(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.book(counter.showtime_id, "A1")
+    started = await start(ana, booked["id"])
+    assert started["amount"] == booked["total"]
+    order = {"provider_order_id": started["provider_order_id"]}
+    assert (await expect(await pay(ana, booked["id"], **order), 402))["code"] == "payment_not_captured"
+    failed = await expect(await counter.house.post(f"/payments/sandbox/{started['payment_id']}/fail"), 200)
+    assert failed["status"] == "failed"
+    assert (await expect(await pay(ana, booked["id"], **order), 402))["code"] == "payment_not_captured"
+    receipt = await capture(counter.house, started["payment_id"])
+    forged = {**order, "signature": "0" * 64}
+    assert (await expect(await pay(ana, booked["id"], **forged), 400))["code"] == "bad_signature"
+    proof = {name: receipt[name] for name in ("provider_order_id", "provider_payment_id", "signature")}
+    assert (await expect(await pay(ana, booked["id"], **proof), 200))["status"] == "confirmed"
+    shown = await expect(await ana.get(f"/payments/{started['payment_id']}"), 200)
+    assert shown["status"] == "succeeded"
+
+
+async def test_the_payment_of_another_booking_does_not_count(counter: Counter) -> None:
+    ana = counter.person()
+    cheap, dear = await ana.book(counter.showtime_id, "A1"), await ana.book(counter.showtime_id, "A2", "A3")
+    receipt = await capture(counter.house, (await start(ana, cheap["id"]))["payment_id"])
+    mixed = await pay(ana, dear["id"], provider_order_id=receipt["provider_order_id"])
+    assert (await expect(mixed, 409))["code"] == "payment_mismatch"
+    unknown = await pay(ana, dear["id"], provider_order_id="sbx_order_nonsense")
+    assert (await expect(unknown, 409))["code"] == "payment_mismatch"
+
+
+async def test_a_wrong_amount_buys_nothing_and_goes_back(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.book(counter.showtime_id, "A1")
+    started = await start(ana, booked["id"])
+    receipt = await capture(counter.house, started["payment_id"], amount=1)
+    refused = await expect(await pay(ana, booked["id"], provider_order_id=receipt["provider_order_id"]), 409)
+    assert refused["code"] == "amount_mismatch"
+    assert refused["refund_id"]
+    assert (await counter.seats())["counts"]["sold"] == 0
+
+
+async def test_money_that_comes_late_still_buys_seats_that_are_free(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house)
+        ana = counter.person()
+        booked = await ana.book(counter.showtime_id, "A1")
+        started = await start(ana, booked["id"])
+        clock.advance(600_000)
+        assert (await expect(await pay(ana, booked["id"]), 410))["code"] == "hold_expired"
+        receipt = await capture(house, started["payment_id"])
+        order = receipt["provider_order_id"]
+        assert (await expect(await pay(ana, booked["id"], provider_order_id=order), 200))["status"] == "confirmed"
+
+
+async def test_money_that_comes_too_late_goes_back_for_good(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house)
+        ana, bob = counter.person(), counter.person()
+        booked = await ana.book(counter.showtime_id, "A1")
+        started = await start(ana, booked["id"])
+        clock.advance(600_000)
+        held = await bob.hold(counter.showtime_id, "A1")
+        receipt = await capture(house, started["payment_id"])
+        proof = {"provider_order_id": receipt["provider_order_id"]}
+        lost = await expect(await pay(ana, booked["id"], **proof), 410)
+        assert lost["code"] == "expired_seats_lost"
+        assert (await bob.delete(f"/holds/{held['hold_id']}")).status == 204
+        still = await expect(await pay(ana, booked["id"], **proof), 410)
+        assert still["refund_id"] == lost["refund_id"]
+
+
+async def test_of_a_confirmation_and_an_expiry_at_the_same_moment_one_wins(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house)
+        ana = counter.person()
+        path, key = f"/bookings/{(await ana.book(counter.showtime_id, 'A1'))['id']}/confirm", fresh_key()
+        confirming = asyncio.ensure_future(ana.post(path, {"provider": "sandbox"}, key=key))
+        clock.advance(600_000)
+        answer = await confirming
+        body, seats = await answer.json(content_type=None), await counter.seats()
+        if answer.status == 200:
+            assert seats["sold"] == ["A1"]
+        else:
+            assert (answer.status, body["code"], seats["counts"]["free"]) == (410, "hold_expired", 120)
+
+
+async def test_entering_payment_gives_five_more_minutes(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house)
+        ana = counter.person()
+        booked = await ana.book(counter.showtime_id, "A1")
+        clock.advance(590_000)
+        assert (await start(ana, booked["id"]))["expires_at"] == rfc3339(NOW + 890_000)
+
+
+async def test_cancelled_seats_are_sold_again(counter: Counter) -> None:
+    ana, bob = counter.person(), counter.person()
+    bought = await ana.buy(counter.showtime_id, "A1", "A2")
+    path = f"/bookings/{bought['id']}"
+    quote = await expect(await ana.get(f"{path}/cancellation-quote"), 200)
+    assert quote["refund"] == bought["total"]
+    assert quote["policy_line"]["hours_before"] == 20
+    ended = await expect(await ana.post(f"{path}/cancel", {"reason": "ill"}, key=fresh_key()), 200)
+    assert (ended["status"], ended["payment"]["status"]) == ("cancelled", "refunded")
+    assert ended["refund"]["amount"] == bought["total"]
+    assert (await counter.seats())["counts"]["free"] == 120
+    await bob.buy(counter.showtime_id, "A1", "A2")
+    again = await expect(await ana.post(f"{path}/cancel", {}, key=fresh_key()), 409)
+    assert again["code"] == "already_cancelled"
+    shown = await expect(await ana.get(path), 200)
+    assert (shown["status"], shown["refunded"]) == ("cancelled", bought["total"])
+
+
+async def test_some_seats_can_be_cancelled_and_their_money_comes_back(counter: Counter) -> None:
+    ana = counter.person()
+    bought = await ana.buy(counter.showtime_id, "A1", "A2", "A3")
+    path = f"/bookings/{bought['id']}"
+    quote = await expect(await ana.get(f"{path}/cancellation-quote", params={"seats": "A2"}), 200)
+    part = await expect(await ana.post(f"{path}/cancel", {"seats": ["A2"]}, key=fresh_key()), 200)
+    assert part["refund"]["amount"] == quote["refund"] == bought["seats"][1]["total"]
+    assert (part["status"], part["payment"]["status"]) == ("confirmed", "partially_refunded")
+    assert [ticket["seat"] for ticket in part["tickets"]] == ["A1", "A3"]
+    shown = await expect(await ana.get(path), 200)
+    assert [line["seat"] for line in shown["seats"]] == ["A1", "A3"]
+    strange = await expect(await ana.post(f"{path}/cancel", {"seats": ["A2"]}, key=fresh_key()), 422)
+    assert strange["code"] == "seat_not_in_booking"
+    await counter.person().hold(counter.showtime_id, "A2")
+
+
+async def test_a_cancellation_close_to_the_film_costs_what_the_policy_says(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house)
+        ana = counter.person()
+        bought = await ana.buy(counter.showtime_id, "A1")
+        clock.advance(10 * HOUR)
+        total = bought["total"]["amount"]
+        quote = await expect(await ana.get(f"/bookings/{bought['id']}/cancellation-quote"), 200)
+        assert quote["refund"]["amount"] == total // 2 - 500
+        assert quote["deadline"] == rfc3339(NOW + 22 * HOUR)
+        clock.advance(14 * HOUR)
+        late = await expect(await ana.post(f"/bookings/{bought['id']}/cancel", {}, key=fresh_key()), 409)
+        assert late["code"] == "past_deadline"
+
+
+async def test_deleting_a_booking_cancels_all_of_it(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.book(counter.showtime_id, "A1", "A2")
+    assert (await expect(await ana.delete(f"/bookings/{booked['id']}"), 200))["status"] == "cancelled"
+    assert (await counter.seats())["counts"]["free"] == 120
+    late = await expect(await pay(ana, booked["id"]), 409)
+    assert late["code"] == "booking_cancelled"
+
+
+async def test_the_house_may_cancel_for_a_customer_of_its_own_theatre_only(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.buy(counter.showtime_id, "A1")
+    stranger = counter.person("manager", theatres=(counter.showtime_id,))
+    path = f"/bookings/{booked['id']}/cancel"
+    await expect(await stranger.post(path, {}, key=fresh_key()), 404)
+    assert (await expect(await counter.manager().post(path, {}, key=fresh_key()), 200))["status"] == "cancelled"
+
+
+async def test_the_old_names_of_starting_a_payment_work(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.book(counter.showtime_id, "A1")
+    for path in ("/payments/intents", "/payments/create-order", "/payments/create-intent", "/payment/initiate-booking"):
+        await expect(await ana.post(path, {"booking_id": booked["id"], "provider": "sandbox"}, key=fresh_key()), 201)
