@@ -19,8 +19,8 @@ from actors.runtime.clock import ManualClock, SystemClock
 from actors.runtime.placement import Alone
 from actors.showtimes import Showtimes
 from persistence import idempotency as answers
-from persistence.database import connect_writer, open_pool
-from persistence.journal import PgJournal
+from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
+from persistence.journal import JournalLimits, PgJournal
 from persistence.layouts import StoredLayouts
 from server.auth.passwords import COST, Passwords
 from server.auth.sessions import Sessions
@@ -108,7 +108,9 @@ def build_app(
     app[PASSWORDS] = Passwords(cost=password_cost, waiting=telemetry.passwords_waiting)
     app[HUB] = Hub(clock, LiveLimits())
     app[SEATS] = seats.Encoded()
-    app.cleanup_ctx.extend((partial(_database, dsn), _people, partial(_journal, dsn, clock), _showtimes, socket.live_edge))
+    app.cleanup_ctx.extend(
+        (partial(_database, dsn), _people, partial(_journal, dsn, clock), _showtimes, socket.live_edge)
+    )
     app.on_shutdown.append(socket.send_everybody_away)
     for module in MODULES:
         app.router.add_routes(module.ROUTES)
@@ -163,8 +165,12 @@ async def _people(app: web.Application) -> AsyncIterator[None]:
 
 async def _journal(dsn: str, clock: HouseClock, app: web.Application) -> AsyncIterator[None]:
     pool = app[POOL]
+    # A recovery holds one connection and may need a second one for its layout: were all of them taken by recoveries,
+    # each would wait for ever for another one's.
+    limits = JournalLimits(replays_max=POOL_CONNECTIONS_MAX // 2)
+    layouts = StoredLayouts(pool)
     journal = app[JOURNAL] = PgJournal(
-        partial(connect_writer, dsn), pool, StoredLayouts(pool), clock, heard=clock.adjust
+        partial(connect_writer, dsn), pool, layouts, clock, limits, heard=clock.adjust
     )
     await journal.start()
     app[TELEMETRY].watch_journal(journal.figures)
