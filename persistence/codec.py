@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -32,8 +32,7 @@ class Unreadable(Exception):
     """Stored bytes that this version of the program cannot read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A record as the table `event` keeps it; `key` is the command id where the client chose it."""
 
     version: int

@@ -12,7 +12,7 @@ from actors.seatmap.events import Record, ShowtimeScheduled
 from actors.seatmap.state import SeatMap, evolve, genesis
 from persistence import codec, statements
 
-PAGE_ROWS: Final = 2_000
+PAGE_ROWS: Final = 1_000
 
 
 class LogDamaged(Exception):

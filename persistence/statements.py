@@ -189,9 +189,7 @@ def append_arguments(batch: Sequence[Append]) -> list[Any]:
         rows += own
         ids += [append.showtime_id] * len(own)
         epochs += [append.epoch] * len(own)
-    versions, at, keys, kinds, bodies = zip(
-        *[(row.version, row.at, row.key, row.kind, row.body) for row in rows], strict=True
-    )
+    versions, at, keys, kinds, bodies = zip(*rows, strict=True)
     return [
         list(heads), *map(list, zip(*heads.values(), strict=True)),
         ids, versions, epochs, at, keys, codec.EVENT_SCHEMA, kinds, bodies,

@@ -15,6 +15,7 @@ from actors.runtime.clock import ManualClock
 from actors.seatmap.commands import BlockKind
 from actors.seatmap.events import Event, HoldReleased, SeatsBlocked
 from actors.seatmap.state import SeatMap
+from persistence.audit import verify
 from persistence.database import Pool, connect_writer
 from persistence.journal import JournalLimits, PgJournal, Unsafe, schedule
 from persistence.memory import FewLayouts, MemoryJournal
@@ -387,3 +388,44 @@ async def test_a_server_that_could_lose_commits_is_refused(database_url: str, po
     journal = PgJournal(connect, pool, FewLayouts(LAYOUT), ManualClock(NOW))
     with pytest.raises(Unsafe, match="pooler"):
         await journal.start()
+
+
+async def test_no_acknowledged_append_is_lost_however_often_the_writer_is_cut_off(postgres: Bed, pool: Pool) -> None:
+    journal = postgres.journal
+    assert isinstance(journal, PgJournal)
+    acknowledged: dict[str, set[str]] = {}
+    cuts = 0
+
+    async def sell_the_house(showtime_id: str) -> None:
+        mine: set[str] = acknowledged.setdefault(showtime_id, set())
+        loaded = await journal.acquire(showtime_id)
+        for seat in house.LABELS:
+            hold = mint(NOW)
+            while True:
+                try:
+                    if seat not in loaded.state.taken:
+                        loaded = await postgres.write(loaded, held(hold, seat))
+                    mine.add(seat)
+                    break
+                except JournalDown:
+                    await until(lambda: journal.figures().connected)
+                    loaded = await journal.acquire(showtime_id)
+
+    async def cut() -> None:
+        nonlocal cuts
+        while not all(done.done() for done in sellers):
+            enough = journal.figures().commits + 10
+            await until(lambda: journal.figures().commits > enough or all(done.done() for done in sellers))  # noqa: B023
+            await kill_writer(pool)
+            cuts += 1
+
+    showtime_ids = [await postgres.add() for _ in range(8)]
+    sellers = [asyncio.ensure_future(sell_the_house(showtime_id)) for showtime_id in showtime_ids]
+    await asyncio.gather(*sellers, cut())
+    assert cuts > 3
+    for showtime_id in showtime_ids:
+        final = (await journal.acquire(showtime_id)).state
+        assert acknowledged[showtime_id] == set(house.LABELS)
+        assert set(final.taken) == set(house.LABELS)
+        assert final.version == 1 + len(house.LABELS), "nothing was written twice"
+    assert (await verify(pool, FewLayouts(LAYOUT))).events == 8 * 101
