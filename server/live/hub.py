@@ -7,7 +7,7 @@ overlaps is harmless by the client's rule.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from actors.ports import Clock, Handle
@@ -19,6 +19,7 @@ from server.live.limits import Limits
 from server.live.watcher import Watcher
 
 LOAD_WINDOW_MS: Final = 100
+_NOBODY: Final[Mapping[Watcher, bytes]] = {}
 
 
 class Owner(Protocol):
@@ -240,31 +241,27 @@ class Hub:
             return
         frame = frames.news(room.epoch, room.told, records, room.state)
         room.told = room.state
-        self._deliver(room, frame)
-        if room.owners:
-            self._tell_owners(room, records)
+        self._deliver(room, frame, _own_news(room, records) if room.owners else _NOBODY)
 
     def _start_over(self, room: Room, epoch: int, state: SeatMap) -> None:
         """What was told in an older epoch may not be all there is: everybody gets the whole state."""
         room.epoch, room.state, room.told = epoch, state, state
         room.pending = []
-        self._deliver(room, room.snapshot())
-        for person, watchers in room.owners.items():
-            _offer_all(watchers, frames.mine(state, person))
+        own = {watcher: frames.mine(state, person) for person, its in room.owners.items() for watcher in its}
+        self._deliver(room, room.snapshot(), own)
 
-    def _deliver(self, room: Room, frame: bytes) -> None:
+    def _deliver(self, room: Room, frame: bytes, own: Mapping[Watcher, bytes]) -> None:
+        """The same frame to all; some get something of their own with it, in the same write."""
         room.spoke_at = self._clock.now()
         members, size = room.members, self.limits.slice_sockets
         if len(members) <= size:
-            for watcher in members:
-                watcher.offer(frame)
+            _offer(members, frame, own)
             return
         room.passing = True
         call_soon = asyncio.get_running_loop().call_soon
 
         def go_on(begin: int) -> None:
-            for watcher in members[begin : begin + size]:
-                watcher.offer(frame)
+            _offer(members[begin : begin + size], frame, own)
             if begin + size < len(members):
                 call_soon(go_on, begin + size)
             else:
@@ -273,11 +270,6 @@ class Hub:
                     self._schedule(room)
 
         go_on(0)
-
-    def _tell_owners(self, room: Room, records: Sequence[Record]) -> None:
-        for person in {owner_of(record.event) for record in records} & room.owners.keys():
-            assert person is not None
-            _offer_all(room.owners[person], frames.mine(room.state, person))
 
     def _note_people(self, records: Sequence[Record], state: SeatMap) -> None:
         for person in {owner_of(record.event) for record in records} & self._people.keys():
@@ -289,20 +281,33 @@ class Hub:
     def _tell_people(self) -> None:
         due, self._personal = self._personal, {}
         for (person, _showtime_id), state in due.items():
-            _offer_all(self._people.get(person, {}), frames.mine(state, person))
+            _offer(tuple(self._people.get(person, ())), frames.mine(state, person), _NOBODY)
 
     def _keep_alive(self) -> None:
         """Rooms that have been quiet for a heartbeat hear that nothing happened."""
         now = self._clock.now()
         for room in tuple(self._rooms.values()):
             if now - room.spoke_at >= self.limits.heartbeat_ms and not room.passing:
-                self._deliver(room, frames.tick(room.epoch, room.told.version, now))
+                self._deliver(room, frames.tick(room.epoch, room.told.version, now), _NOBODY)
         self._sweep = self._clock.call_at(now + self.limits.sweep_ms, self._keep_alive)
 
 
-def _offer_all(watchers: dict[Watcher, None], frame: bytes) -> None:
-    for watcher in tuple(watchers):
-        watcher.offer(frame)
+def _offer(watchers: Sequence[Watcher], frame: bytes, own: Mapping[Watcher, bytes]) -> None:
+    if own:
+        for watcher in watchers:
+            watcher.offer(frame + own[watcher] if watcher in own else frame)
+    else:
+        for watcher in watchers:
+            watcher.offer(frame)
+
+
+def _own_news(room: Room, records: Sequence[Record]) -> dict[Watcher, bytes]:
+    """What the owners among the watchers must hear, encoded once for each person."""
+    own: dict[Watcher, bytes] = {}
+    for person in {owner_of(record.event) for record in records} & room.owners.keys():
+        assert person is not None
+        own |= dict.fromkeys(room.owners[person], frames.mine(room.state, person))
+    return own
 
 
 def _discard(index: dict[str, dict[Watcher, None]], person: str, watcher: Watcher) -> None:

@@ -19,7 +19,7 @@ class Limits:
     farewell_ms_max: int = 10_000
     heartbeat_ms: int = 15_000
     sweep_ms: int = 1_000
-    tick_ms_min: int = 25
+    tick_ms_min: int = 40
     tick_ms_max: int = 100
     deliveries_per_tick_ms: int = 70
     slice_sockets: int = 100

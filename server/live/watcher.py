@@ -24,6 +24,7 @@ class Transport(Protocol):
 
     def write(self, data: bytes, /) -> None: ...
     def get_write_buffer_size(self) -> int: ...
+    def is_closing(self) -> bool: ...
     def close(self) -> None: ...
     def abort(self) -> None: ...
 
@@ -46,9 +47,11 @@ class Watcher:
         """Write a frame that a later one would make up for, unless the socket is behind."""
         if self._answers:
             self.flush()  # a snapshot among them must not arrive after this, which is newer
-        if self.stale_since is None and not self.closed:
-            self.transport.write(frame)
-            if self.transport.get_write_buffer_size() > self._backlog_max:
+        transport = self.transport
+        # Some event loops raise when a connection that is just being lost is written to, hence the second question.
+        if self.stale_since is None and not self.closed and not transport.is_closing():
+            transport.write(frame)
+            if transport.get_write_buffer_size() > self._backlog_max:
                 self._gate.conflate(self)
 
     def send(self, frame: bytes) -> None:
@@ -59,7 +62,7 @@ class Watcher:
 
     def flush(self) -> None:
         frames, self._answers = self._answers, []
-        if self.closed or not frames:
+        if self.closed or not frames or self.transport.is_closing():
             return
         self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
         backlog = self.transport.get_write_buffer_size()
@@ -74,8 +77,9 @@ class Watcher:
             self.flush()
         if not self.closed:
             self.closed = True
-            self.transport.write(close_frame(code, reason))
-            self._gate.see_off(self.transport)
+            if not self.transport.is_closing():
+                self.transport.write(close_frame(code, reason))
+                self._gate.see_off(self.transport)
 
     def catch_up(self, now: Instant) -> bool:
         """Whether a conflated socket needs no more looking after: it drained, or its time is up."""

@@ -181,6 +181,9 @@ class FakeTransport:
     def get_write_buffer_size(self) -> int:
         return self._buffered
 
+    def is_closing(self) -> bool:
+        return self.closed
+
     def drain(self) -> None:
         self.stuck = False
         self._buffered = 0
