@@ -159,9 +159,7 @@ async def theatre_of(connection: Executor, showtime_id: str) -> str | None:
     return None if found is None else str(found)
 
 
-async def put_contact(
-    connection: Executor, booking_id: str, account_id: str, contact: Contact, now: Instant
-) -> None:
+async def put_contact(connection: Executor, booking_id: str, account_id: str, contact: Contact, now: Instant) -> None:
     """Remember whom a booking is for. The first contact stays."""
     await connection.execute(
         """

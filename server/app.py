@@ -75,15 +75,16 @@ BACKLOG: Final = 4_096
 HOUSEKEEPING_SECONDS: Final = 3_600
 HouseClock = SystemClock | ManualClock
 _GC_THRESHOLDS: Final = (50_000, 20, 100)
+# The router tries them in this order: what is asked for most comes first.
 MODULES: Final = (
+    holds,
+    seats,
     system,
     auth,
     movies,
     theatres,
     layouts,
     showtimes,
-    seats,
-    holds,
     bookings,
     payments,
     admin_seats,

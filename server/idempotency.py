@@ -14,7 +14,7 @@ from aiohttp import web
 
 from persistence import idempotency as store
 from server.auth.identity import identify
-from server.errors import Problem
+from server.errors import Problem, auth_required
 from server.keys import CLOCK, POOL, REQUEST_ID
 from server.requests import read_bytes
 
@@ -59,15 +59,21 @@ def mismatch() -> Problem:
     return Problem(422, "idempotency_mismatch", "This key was already used for a different request.")
 
 
-def idempotent(handler: Handler, *, required: bool = False) -> Handler:
-    """A handler whose final answers are stored under the caller's key for 24 hours."""
+def idempotent(handler: Handler, *, required: bool = False, joining: bool = False) -> Handler:
+    """A handler whose final answers are stored under the caller's key for 24 hours.
+
+    A repeat that arrives while the first is being answered is refused; with `joining` it is handled as well, because
+    the command id behind it makes both the same command, which gets the same answer.
+    """
 
     @wraps(handler)
     async def answer_once(request: web.Request) -> web.StreamResponse:
+        identity = identify(request)
+        if identity is None and required:
+            raise auth_required()
         key = idempotency_key(request, required=required)
         if key is None:
             return await handler(request)
-        identity = identify(request)
         caller = identity.account_id if identity else ""
         scope = store.Scope(caller, request.method, request.path, key)
         pool = request.app[POOL]
@@ -76,9 +82,11 @@ def idempotent(handler: Handler, *, required: bool = False) -> Handler:
         if not claim.mine:
             if claim.body_hash != body_hash:
                 raise mismatch()
-            if claim.answer is None:
+            if claim.answer is not None:
+                return _replay(claim.answer)
+            if not joining:
                 raise in_progress()
-            return _replay(claim.answer)
+            return await handler(request)
         try:
             response = await handler(request)
         except Problem as problem:

@@ -108,37 +108,39 @@ async def show_live(request: web.Request) -> web.Response:
     showtime_id, _ = await _staff(request, BOX_OFFICE, MANAGER, ADMIN)
     actor = await request.app[REGISTRY].actor(showtime_id)
     state = actor.snapshot
-    return answer({
-        **wire.standing(state),
-        "epoch": actor.epoch,
-        "mailbox_depth": len(actor.mailbox),
-        "holds": [
-            {
-                "hold_id": held.id,
-                "holder": held.owner,
-                "seats": list(held.seats),
-                "expires_at": rfc3339(held.expires_at),
-                "renewals_left": held.renewals_left,
-            }
-            for held in state.holds.values()
-        ],
-        "unpaid": [
-            {
-                "booking_id": booked.id,
-                "reference": booked.reference,
-                "holder": booked.owner,
-                "seats": list(booked.seats),
-                "expires_at": rfc3339(booked.expires_at),
-            }
-            for booked in state.bookings.values()
-            if booked.status is BookingStatus.PENDING_PAYMENT
-        ],
-        "blocked": [
-            {"seat": seat, "reason": claim.by, "kind": claim.kind}
-            for seat, claim in state.taken.items()
-            if claim.state is SeatState.BLOCKED
-        ],
-    })
+    return answer(
+        {
+            **wire.standing(state),
+            "epoch": actor.epoch,
+            "mailbox_depth": len(actor.mailbox),
+            "holds": [
+                {
+                    "hold_id": held.id,
+                    "holder": held.owner,
+                    "seats": list(held.seats),
+                    "expires_at": rfc3339(held.expires_at),
+                    "renewals_left": held.renewals_left,
+                }
+                for held in state.holds.values()
+            ],
+            "unpaid": [
+                {
+                    "booking_id": booked.id,
+                    "reference": booked.reference,
+                    "holder": booked.owner,
+                    "seats": list(booked.seats),
+                    "expires_at": rfc3339(booked.expires_at),
+                }
+                for booked in state.bookings.values()
+                if booked.status is BookingStatus.PENDING_PAYMENT
+            ],
+            "blocked": [
+                {"seat": seat, "reason": claim.by, "kind": claim.kind}
+                for seat, claim in state.taken.items()
+                if claim.state is SeatState.BLOCKED
+            ],
+        }
+    )
 
 
 ROUTES: Final = (

@@ -28,6 +28,7 @@ from server import wire
 from server.asking import actor_behind, actor_of, ask, cause, problem, respond
 from server.auth.identity import ADMIN, BOX_OFFICE, GUEST, MANAGER, Identity, require
 from server.errors import Problem, invalid, not_found
+from server.idempotency import idempotent
 from server.keys import CLOCK, POOL, REGISTRY, TILL
 from server.payments.till import SUCCEEDED
 from server.requests import Body, Cursor, Id, Page, path_id, read_body, read_optional_body, read_query
@@ -181,7 +182,7 @@ async def quote_cancellation(request: web.Request) -> web.Response:
 
 
 ROUTES: Final = (
-    web.post("/api/v1/bookings", place),
+    web.post("/api/v1/bookings", idempotent(place, required=True, joining=True)),
     *(web.get(f"/api/v1/bookings{alias}", show_all) for alias in ("", "/my", "/me", "/user")),
     web.get("/api/v1/bookings/{booking_id}", show),
     web.delete("/api/v1/bookings/{booking_id}", cancel_whole),
@@ -305,9 +306,7 @@ async def _cancel(request: web.Request, asked: Cancellation, *, key_required: bo
     return await ask(request, actor.showtime_id, command)
 
 
-async def _as_what(
-    request: web.Request, caller: Identity, actor: ShowtimeActor, booking_id: str, who: Cause
-) -> Cause:
+async def _as_what(request: web.Request, caller: Identity, actor: ShowtimeActor, booking_id: str, who: Cause) -> Cause:
     """Somebody who sells at that theatre acts for the house, except on bookings of their own."""
     booked = actor.snapshot.bookings.get(booking_id)
     if booked is None or booked.owner == caller.account_id or not caller.is_any(BOX_OFFICE, MANAGER, ADMIN):

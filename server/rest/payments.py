@@ -13,6 +13,7 @@ from server import wire
 from server.asking import actor_of, cause, respond
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, require
 from server.errors import Problem, not_found
+from server.idempotency import idempotent
 from server.keys import CONFIG, POOL, TILL
 from server.payments import sandbox
 from server.requests import Body, Id, path_id, read_body, read_optional_body
@@ -71,11 +72,13 @@ async def succeed(request: web.Request) -> web.Response:
     order = await till.sandbox.pay(payment.id, asked.amount)
     assert order is not None
     await till.tell(payment, order)
-    return answer({
-        **_shown(payment, order.status),
-        "provider_payment_id": order.provider_payment_id,
-        "signature": till.sandbox.sign(order),
-    })
+    return answer(
+        {
+            **_shown(payment, order.status),
+            "provider_payment_id": order.provider_payment_id,
+            "signature": till.sandbox.sign(order),
+        }
+    )
 
 
 async def fail(request: web.Request) -> web.Response:
@@ -95,7 +98,7 @@ ORDERS: Final = (
 )
 
 ROUTES: Final = (
-    *(web.post(f"/api/v1{path}", start) for path in ORDERS),
+    *(web.post(f"/api/v1{path}", idempotent(start, required=True, joining=True)) for path in ORDERS),
     web.get("/api/v1/payments/{payment_id}", show),
     web.post("/api/v1/payments/sandbox/{payment_id}/succeed", succeed),
     web.post("/api/v1/payments/sandbox/{payment_id}/fail", fail),

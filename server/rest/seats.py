@@ -10,6 +10,7 @@ import orjson
 from aiohttp import hdrs, web
 from pydantic import Field
 
+from actors.ids import is_uuid
 from actors.seatmap.best_available import areas
 from actors.seatmap.events import Record, changes_showtime, public_delta
 from actors.seatmap.state import SeatMap
@@ -17,8 +18,9 @@ from actors.seatmap.view import counts, public_status, public_view
 from actors.showtime import ShowtimeActor
 from persistence.bookings import records_after
 from server import wire
+from server.aliases import moved
 from server.auth.identity import identify
-from server.errors import Problem
+from server.errors import Problem, invalid
 from server.keys import CLOCK, HUB, POOL, REGISTRY, SEATS
 from server.requests import Query, read_query
 from server.responses import JSON_TYPE, PUBLIC_READ, answer, matches
@@ -96,19 +98,33 @@ async def show_events(request: web.Request) -> web.Response:
         actor = await app[REGISTRY].actor(actor.showtime_id)
     records = await _records(request, actor, query)
     state = actor.snapshot
-    return answer({
-        "showtime_id": actor.showtime_id,
-        "epoch": actor.epoch,
-        "seq": state.version,
-        "server_time": rfc3339(app[CLOCK].now()),
-        "items": [_item(record, state, actor.epoch) for record in records],
-        "next_after": records[-1].version if records else query.after,
-    })
+    return answer(
+        {
+            "showtime_id": actor.showtime_id,
+            "epoch": actor.epoch,
+            "seq": state.version,
+            "server_time": rfc3339(app[CLOCK].now()),
+            "items": [_item(record, state, actor.epoch) for record in records],
+            "next_after": records[-1].version if records else query.after,
+        }
+    )
+
+
+async def show_seats_elsewhere(request: web.Request) -> web.Response:
+    """The old addresses name the showtime in the query."""
+    query = request.query
+    showtime_id = query.get("showtime_id") or query.get("showtimeId") or query.get("show_id") or ""
+    if not is_uuid(showtime_id):
+        raise invalid("showtime_id", "Name the showtime.")
+    raise web.HTTPPermanentRedirect(f"/api/v1/showtimes/{showtime_id}/seats")
 
 
 ROUTES: Final = (
     web.get("/api/v1/showtimes/{showtime_id}/seats", show_seats),
     web.get("/api/v1/showtimes/{showtime_id}/events", show_events),
+    web.get("/api/v1/shows/{showtime_id}/seats", moved("/api/v1/showtimes/{showtime_id}/seats")),
+    web.get("/api/v1/seats/availability", show_seats_elsewhere),
+    web.get("/api/v1/seats", show_seats_elsewhere),
 )
 
 

@@ -118,10 +118,10 @@ async def open_counter(house: House, *, rows: int = 10, seats_per_row: int = 12,
     return counter
 
 
-async def build(pool: Pool, now: Instant, rows: int, seats_per_row: int) -> Cinema:
+async def build(pool: Pool, now: Instant, rows: int, seats_per_row: int, title: str = "The Long Night") -> Cinema:
     movie_id, theatre_id, screen_id = mint(now), mint(now), mint(now)
     movie = Movie(
-        movie_id, "The Long Night", "", 120, ("drama",), ("en",), "U", (), "", None, None, None, None, {}, "published"
+        movie_id, title, "", 120, ("drama",), ("en",), "U", (), "", None, None, None, None, {}, "published"
     )  # fmt: skip
     theatre = Theatre(
         theatre_id, f"Odeon {theatre_id}", "Pune", "1 Road", "", None, None, (), {}, "Asia/Kolkata", "INR"

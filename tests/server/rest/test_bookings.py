@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from actors.runtime.clock import ManualClock
-from server.keys import POOL
+from server.keys import CLOCK, POOL
 from server.rest.bookings import REFERENCE_LETTERS
 from server.wire import rfc3339
 from tests.server.house import House, open_house
-from tests.server.rest.cinema import HOUR, Counter, Person, expect, fresh_key, open_counter
+from tests.server.rest.cinema import HOUR, Counter, Person, expect, fresh_key, open_counter, premiere
 
 NOW = 1_800_000_000_000
 
@@ -190,6 +190,33 @@ async def test_one_key_sent_20_times_at_once_and_after_a_restart_is_one_booking_
         assert (again.status, {await again.read()}) == (200, confirmed)
         assert len((await expect(await ana.get("/bookings"), 200))["items"]) == 1
         assert await house.app[POOL].fetchval("SELECT count(*) FROM payment") == 1
+
+
+async def test_a_key_that_booked_one_showtime_does_not_book_another(house: House) -> None:
+    counter = await open_counter(house)
+    pool, later = house.app[POOL], house.app[CLOCK].now() + 48 * HOUR
+    other = await premiere(pool, counter.cinema, later, sales_open_at=0)
+    ana, key = counter.person(), fresh_key()
+    await expect(await ana.post("/bookings", {"showtime_id": counter.showtime_id, "seats": ["A1"]}, key=key), 201)
+    again = await ana.post("/bookings", {"showtime_id": other, "seats": ["A1"]}, key=key)
+    assert (await expect(again, 422))["code"] == "idempotency_mismatch"
+
+
+async def test_a_refused_booking_stays_refused_under_its_key(database_url: str) -> None:
+    async with open_house(database_url) as house:
+        counter = await open_counter(house)
+        ana, bob, key = counter.person(), counter.person(), fresh_key()
+        held = await bob.hold(counter.showtime_id, "A1")
+        wish = {"showtime_id": counter.showtime_id, "seats": ["A1"]}
+        first = await ana.post("/bookings", wish, key=key)
+        refusal = await first.read()
+        await bob.delete(f"/holds/{held['hold_id']}")
+    async with open_house(database_url) as house:
+        ana.house = house
+        again = await ana.post("/bookings", wish, key=key)
+        assert (again.status, await again.read()) == (first.status, refusal)
+        assert (await expect(again, 409))["code"] == "seats_unavailable"
+        await expect(await ana.post("/bookings", wish, key=fresh_key()), 201)
 
 
 async def test_a_guest_leaves_a_contact_and_the_log_never_sees_it(counter: Counter) -> None:

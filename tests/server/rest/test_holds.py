@@ -271,9 +271,7 @@ async def test_other_peoples_holds_are_not_there(counter: Counter) -> None:
     ("terms", "code"),
     [({"sales_open_at": NOW + HOUR}, "sales_not_open"), ({"sales_close_at": NOW - 1}, "sales_closed")],
 )
-async def test_outside_the_hours_of_sale_nothing_is_held(
-    database_url: str, terms: dict[str, int], code: str
-) -> None:
+async def test_outside_the_hours_of_sale_nothing_is_held(database_url: str, terms: dict[str, int], code: str) -> None:
     async with open_house(database_url, clock=ManualClock(NOW)) as house:
         counter = await open_counter(house, **terms)
         refused = await counter.person().post(f"/showtimes/{counter.showtime_id}/holds", {"seats": ["A1"]})
@@ -314,9 +312,7 @@ async def test_a_refusal_under_a_key_is_repeated_byte_for_byte(counter: Counter)
 async def test_the_same_key_of_two_people_or_two_showtimes_is_two_keys(house: House) -> None:
     counter = await open_counter(house)
     first, key = counter.showtime_id, fresh_key()
-    second = await premiere(
-        house.app[POOL], counter.cinema, house.app[CLOCK].now() + 48 * HOUR, sales_open_at=0
-    )
+    second = await premiere(house.app[POOL], counter.cinema, house.app[CLOCK].now() + 48 * HOUR, sales_open_at=0)
     ana, bob = counter.person(), counter.person()
 
     async def hold(who: Any, showtime_id: str, seat: str) -> str:

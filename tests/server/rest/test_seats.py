@@ -162,6 +162,18 @@ async def test_an_unknown_showtime_has_no_map(counter: Counter) -> None:
         assert (await expect(await counter.house.get(path), 404))["code"] == "showtime_not_found"
 
 
+async def test_the_old_addresses_of_the_map_lead_to_it(counter: Counter) -> None:
+    for path in (
+        f"/shows/{counter.showtime_id}/seats",
+        f"/seats/availability?showtimeId={counter.showtime_id}",
+        f"/seats?showtime_id={counter.showtime_id}",
+    ):
+        answer = await counter.house.get(path)
+        assert [step.status for step in answer.history] == [308]
+        assert (await expect(answer, 200))["counts"]["free"] == 12
+    await expect(await counter.house.get("/seats"), 422)
+
+
 async def test_the_house_blocks_seats_and_frees_them_seat_by_seat(counter: Counter) -> None:
     await counter.person().buy(counter.showtime_id, "A1")
     path, manager = f"/admin/showtimes/{counter.showtime_id}/seats", counter.manager()
