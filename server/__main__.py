@@ -35,14 +35,17 @@ async def _with_database(config: Config, options: argparse.Namespace) -> int:
     from server.telemetry import configure_logging
 
     configure_logging(config.log_level, config.log_format)
-    async with database(config) as dsn:
-        command: Command = options.command
+    command: Command = options.command
+    async with database(config, guest=command is not _serve) as dsn:
         return await command(config, dsn, options)
 
 
 @contextlib.asynccontextmanager
-async def database(config: Config) -> AsyncIterator[str]:
-    """The address of the database, with today's schema. The embedded one lives as long as the context."""
+async def database(config: Config, *, guest: bool = False) -> AsyncIterator[str]:
+    """The address of the database, with today's schema. The embedded one lives as long as the context.
+
+    A `guest` may come while a server owns the embedded one.
+    """
     from persistence.database import migrate
 
     if config.database_url is not None:
@@ -52,7 +55,7 @@ async def database(config: Config) -> AsyncIterator[str]:
         return
     from persistence.embedded import EmbeddedPostgres
 
-    async with EmbeddedPostgres(config.data_dir) as postgres:
+    async with EmbeddedPostgres(config.data_dir, guest=guest) as postgres:
         await migrate(postgres.dsn)
         yield postgres.dsn
 
@@ -178,7 +181,6 @@ def _say(sentence: str) -> None:
 def _refusals() -> tuple[type[Exception], ...]:
     from persistence.database import SchemaRefused
     from persistence.embedded import EmbeddedFailed
-
     from server.importing import ImportRefused
 
     return (SettingsRefused, SchemaRefused, EmbeddedFailed, ImportRefused)

@@ -92,7 +92,15 @@ def explain(error: Exception) -> Problem:
             return unavailable("draining", "The server is restarting. Try again in a moment.")
         case ports.WorldFailure():
             return unavailable("busy", "The server cannot do this right now. Try again in a moment.")
-        case asyncpg.PostgresConnectionError() | asyncpg.InterfaceError() | ConnectionError() | TimeoutError():
+        case (
+            asyncpg.PostgresConnectionError()
+            | asyncpg.InterfaceError()
+            | asyncpg.InternalClientError()
+            | asyncpg.AdminShutdownError()
+            | asyncpg.CrashShutdownError()
+            | ConnectionError()
+            | TimeoutError()
+        ):
             return unavailable("busy", "The database cannot be reached right now. Try again in a moment.")
         case asyncpg.TooManyConnectionsError() | asyncpg.CannotConnectNowError():
             return unavailable("busy", "The database is busy. Try again in a moment.")
@@ -109,10 +117,15 @@ def is_disconnect(error: Exception) -> bool:
 
 def _validation(error: ValidationError) -> Problem:
     errors = [
-        {"path": ".".join(map(str, found["loc"])), "message": found["msg"], "code": found["type"]}
+        {"path": ".".join(map(str, found["loc"])), "message": _sentence(found["msg"]), "code": found["type"]}
         for found in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     return Problem(422, "validation_failed", "The request is not valid.", errors=errors)
+
+
+def _sentence(text: str) -> str:
+    words = text.removeprefix("Value error, ")
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 _HTTP_CODES: Final = {
