@@ -131,7 +131,7 @@ async def movies(connection: Executor, wanted: MovieFilter, now: Instant, limit:
         SELECT * FROM ({_MOVIES}
             WHERE m.publication = 'published'
               AND ($3::text IS NULL OR position(lower($3) IN lower(m.title)) > 0
-                   OR word_similarity(lower($3), lower(m.title)) > 0.5)
+                   OR word_similarity(lower($3), lower(m.title)) > 0.35)
               AND ($4::text IS NULL OR lower($4) = ANY(SELECT lower(g) FROM unnest(m.genres) g))
               AND ($5::text IS NULL OR lower($5) = ANY(SELECT lower(l) FROM unnest(m.languages) l))
               AND (($6::date IS NULL AND $7::text IS NULL) OR EXISTS (

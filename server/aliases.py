@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 
-def moved(target: str, **query: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def moved(target: str, **query: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     """A handler that sends everybody on to `target`, whose `{names}` are filled from the path."""
 
-    async def send_on(request: web.Request) -> web.StreamResponse:
+    async def send_on(request: web.Request) -> web.Response:
         url = request.rel_url.with_path(target.format(**request.match_info), keep_query=True)
-        raise web.HTTPPermanentRedirect(url.update_query(query) if query else url)
+        location = str(url.update_query(query) if query else url)
+        return web.Response(status=308, headers={"Location": location})
 
     return send_on

@@ -92,9 +92,7 @@ def wrapper() -> Any:
 
 
 def _problem(request: web.Request, error: Exception, request_id: str) -> web.StreamResponse:
-    if isinstance(error, web.HTTPException) and error.status < 400:
-        return error
-    if is_disconnect(error):
+    if is_disconnect(error) or (isinstance(error, web.HTTPException) and error.status < 400):
         raise error
     problem = explain(error)
     request.app[TELEMETRY].problems.labels(problem.code).inc()

@@ -1,0 +1,211 @@
+"""What holds for every answer: ids, problems, headers, limits; and a server that is told to stop."""
+
+import asyncio
+import gzip
+from typing import Any
+
+import pytest
+from aiohttp import web
+from pydantic import Field
+
+from server.errors import Problem
+from server.keys import LIFE, POOL, TELEMETRY
+from server.requests import Body, client_address, parse_json, read_body
+from server.responses import answer
+from server.telemetry import redact
+from tests.server.house import House, open_house
+
+
+class Wish(Body):
+    seats: list[str] = Field(max_length=10)
+    count: int = 0
+
+
+async def _wish(request: web.Request) -> web.Response:
+    return answer({"seats": (await read_body(request, Wish)).seats})
+
+
+async def _fault(_: web.Request) -> web.Response:
+    raise RuntimeError("SELECT secret FROM somewhere")
+
+
+@pytest.fixture
+async def house(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A house with two rooms more: one that reads a wish, and one with a hole in the floor."""
+    from server.rest import system
+
+    more = (*system.ROUTES, web.post("/api/v1/wish", _wish), web.get("/api/v1/fault", _fault))
+    monkeypatch.setattr(system, "ROUTES", more)
+    async with open_house(database_url) as house:
+        yield house
+
+
+async def problem(response: Any) -> tuple[int, str]:
+    assert response.content_type == "application/problem+json"
+    body = await response.json()
+    assert body["status"] == response.status
+    assert body["request_id"] == response.headers["X-Request-Id"]
+    return response.status, body["code"]
+
+
+async def test_a_request_id_is_echoed_or_made(house: House) -> None:
+    theirs = await house.get("/health", headers={"X-Request-Id": "abc-123"})
+    assert theirs.headers["X-Request-Id"] == "abc-123"
+    ours = [(await house.get("/health", headers={"X-Request-Id": "a b\tc"})).headers["X-Request-Id"] for _ in range(2)]
+    assert len(set(ours)) == 2
+    assert "a b" not in ours[0]
+
+
+async def test_unknown_addresses_and_methods_are_problems(house: House) -> None:
+    assert await problem(await house.get("/nowhere")) == (404, "not_found")
+    refused = await house.ask("DELETE", "/movies")
+    assert await problem(refused) == (405, "method_not_allowed")
+    assert refused.headers["Allow"] == "GET, HEAD"
+
+
+async def test_a_fault_of_ours_shows_nothing_of_its_inside(house: House) -> None:
+    response = await house.get("/fault")
+    text = await response.text()
+    assert await problem(response) == (500, "internal_error")
+    assert "SELECT" not in text
+    assert "Traceback" not in text
+
+
+async def test_every_answer_tells_browsers_to_be_careful(house: House) -> None:
+    for path in ("/health", "/nowhere", "/movies"):
+        headers = (await house.get(path)).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert headers["Server"] == "marquee"
+    assert (await house.get("/health")).headers["Cache-Control"] == "no-store"
+
+
+async def test_the_site_is_one_page_under_all_its_addresses_and_runs_only_its_own_scripts(house: House) -> None:
+    first = await house.client.get("/")
+    assert first.content_type == "text/html"
+    policy = first.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    for path in ("/movies/1", "/showtimes/1", "/bookings", "/bookings/1", "/sign-in"):
+        assert await (await house.client.get(path)).read() == await first.read()
+    again = await house.client.get("/", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status == 304
+
+
+@pytest.mark.parametrize("path", ["../server/app.py", "%2e%2e/server/app.py", ".hidden", "a/.git/x", "%00", "none.js"])
+async def test_only_files_of_the_site_are_served(house: House, path: str) -> None:
+    from yarl import URL
+
+    response = await house.client.get(URL(f"/static/{path}", encoded=True))
+    assert response.status in (400, 404)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"{", b"[1,]", b"NaN", b'{"seats":["\xff"]}', b'{"seats":["\\ud800"]}', b'{"seats":["A\\u00001"]}',
+        b'{"seats":[],"seats":["A1"]}', b'{"seats":' + b"[" * 65 + b"]" * 65 + b"}", b'{"count":Infinity}',
+        b'{"a":{"b":1,"b":2}}', b"[" * 100_000,
+    ],
+)  # fmt: skip
+async def test_json_that_could_mean_two_things_is_malformed(house: House, raw: bytes) -> None:
+    response = await house.post("/wish", data=raw, headers={"Content-Type": "application/json"})
+    assert await problem(response) == (400, "malformed_json")
+
+
+def test_honest_json_is_read() -> None:
+    for raw in (b'{"a":":","b":{"c":"::"}}', b'{"a":"\\\\u0000"}', b'["' + b"[" * 100 + b'"]', b'{"a":1}'):
+        parse_json(raw)
+
+
+async def test_a_body_must_be_json_and_fit(house: House) -> None:
+    form = await house.post("/wish", data=b"seats=A1", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert await problem(form) == (415, "unsupported_media_type")
+    charset = await house.post("/wish", data=b'{"seats":[]}', headers={"Content-Type": "application/json; charset=UTF-8"})
+    assert charset.status == 200
+    large = await house.post("/wish", data=b'{"seats":["' + b"A" * 300_000 + b'"]}', headers={"Content-Type": "application/json"})
+    assert await problem(large) == (413, "body_too_large")
+    bomb = gzip.compress(b"[" + b" " * 50_000_000 + b"]")
+    packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert await problem(await house.post("/wish", data=bomb, headers=packed)) == (413, "body_too_large")
+    assert (await problem(await house.post("/wish", data=b"no gzip", headers=packed)))[0] == 400
+
+
+async def test_every_wrong_field_is_named(house: House) -> None:
+    response = await house.post("/wish", {"seats": ["A1", 2], "count": "3", "price": 1})
+    errors = {error["path"]: error["message"] for error in (await response.json())["errors"]}
+    assert errors.keys() == {"seats.1", "count", "price"}
+    assert all(message.endswith(".") for message in errors.values())
+
+
+async def test_a_body_that_dribbles_ends_the_connection(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.requests.BODY_SECONDS_MAX", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.client.port)
+    writer.write(b"POST /api/v1/wish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{")
+    with pytest.raises(ConnectionResetError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        raise ConnectionResetError  # closed either way
+    writer.close()
+
+
+async def test_a_draining_server_says_so_and_refuses_new_work(house: House) -> None:
+    assert (await house.client.get("/ready")).status == 200
+    house.app[LIFE].draining = True
+    ready = await house.client.get("/ready")
+    assert await problem(ready) == (503, "not_ready")
+    refused = await house.get("/movies")
+    assert await problem(refused) == (503, "draining")
+    assert refused.headers["Retry-After"] == "1"
+    assert (await house.client.get("/health")).status == 200
+    house.app[LIFE].draining = False
+
+
+async def test_it_is_not_ready_without_its_database(house: House) -> None:
+    await house.app[POOL].close()
+    assert await problem(await house.client.get("/ready")) == (503, "not_ready")
+    assert await problem(await house.get("/movies")) == (503, "busy")
+
+
+async def test_metrics_count_answers_by_route_and_not_by_address(house: House) -> None:
+    for number in range(3):
+        await house.get(f"/movies/{number}")
+    text = await (await house.client.get("/metrics")).text()
+    assert 'route="/api/v1/movies/{movie_id}",status="404"} 3.0' in text
+    assert 'marquee_problems_total{code="movie_not_found"} 3.0' in text
+    assert house.app[TELEMETRY].registry is not None
+
+
+def test_logs_hold_no_secrets() -> None:
+    event = {"event": "x", "access_token": "abc", "Email": "a@b.c", "path": "/x", "new_password": "p"}
+    assert redact(None, "info", event) == {
+        "event": "x", "access_token": "[redacted]", "Email": "[redacted]", "path": "/x", "new_password": "[redacted]",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("remote", "forwarded", "caller"),
+    [
+        ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "6.6.6.6, 203.0.113.7, 10.0.0.2", "203.0.113.7"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "rubbish", "10.0.0.1"),
+        ("198.51.100.9", "203.0.113.7", "198.51.100.9"),
+        ("10.0.0.1", "10.0.0.3", "10.0.0.3"),
+    ],
+)
+def test_only_trusted_proxies_may_say_who_calls(remote: str, forwarded: str, caller: str) -> None:
+    from ipaddress import ip_network
+
+    from aiohttp.test_utils import make_mocked_request
+
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    request = make_mocked_request("GET", "/", headers=headers)
+    request = request.clone(remote=remote)
+    assert client_address(request, [ip_network("10.0.0.0/8")]) == caller
+    assert client_address(request, []) == remote
+
+
+def test_a_problem_carries_its_facts() -> None:
+    made = Problem(409, "seats_unavailable", "Gone.", conflicts=[{"seat": "A1", "reason": "sold"}]).response("r1")
+    assert isinstance(made.body, bytes)
+    assert b'"conflicts":[{"seat":"A1","reason":"sold"}]' in made.body
