@@ -64,6 +64,10 @@ class Telemetry:
         self._show("marquee_showtimes_resident", "Showtimes in memory.", resident)
         self._show("marquee_mailbox_commands", "Commands that wait, over all showtimes.", waiting)
 
+    def watch_sockets(self, opened: Callable[[], int], stale: Callable[[], int]) -> None:
+        self._show("marquee_live_sockets", "Open sockets.", opened)
+        self._show("marquee_live_sockets_stale", "Sockets that are behind and wait for a snapshot.", stale)
+
     def _show(self, name: str, about: str, figure: Callable[[], float]) -> None:
         Gauge(name, about, registry=self.registry).set_function(figure)
 

@@ -11,9 +11,9 @@ class Limits:
     messages_per_second: int = 20
     messages_burst: int = 40
     sockets_per_address_max: int = 200
-    backlog_bytes_max: int = 64 * 1024
+    backlog_bytes_max: int = 32 * 1024
     unread_bytes_max: int = 256 * 1024
-    kernel_backlog_bytes: int = 64 * 1024
+    kernel_backlog_bytes: int = 32 * 1024
     stale_ms_max: int = 15_000
     stale_look_ms: int = 100
     farewell_ms_max: int = 10_000

@@ -6,6 +6,7 @@ mailbox, and its answer from the actor's callback into the transport; no task is
 
 import asyncio
 import secrets
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
@@ -26,7 +27,7 @@ from server.auth.identity import Identity
 from server.auth.tokens import Tokens
 from server.config import Config
 from server.errors import Problem, explain, forbidden, invalid, too_many
-from server.keys import CLOCK, CONFIG, HUB, LIVE, POOL, REGISTRY, REQUEST_ID, TOKENS
+from server.keys import CLOCK, CONFIG, HUB, LIVE, POOL, REGISTRY, REQUEST_ID, TELEMETRY, TOKENS
 from server.live import frames
 from server.live.hub import Hub
 from server.live.lobby import Lobby
@@ -174,15 +175,22 @@ class Connection:
         """The session has an identity, or another one than before."""
 
     def text(self, payload: bytes) -> None:
-        if not self.watcher.closed:
-            self._guarded(lambda: self.perform(self.session.receive(payload, self.edge.clock.now())))
+        if self.watcher.closed:
+            return
+        try:
+            self.perform(self.session.receive(payload, self.edge.clock.now()))
+        except Exception as error:  # noqa: BLE001 - ends the socket, is logged
+            self.fault(error)
 
     def control(self, kind: WSMsgType, payload: Any) -> None:
         if kind is WSMsgType.CLOSE:
             self.end(CloseCode.DONE, "")
             self._transport.close()
         elif not self.watcher.closed:
-            self._guarded(lambda: self._control(kind, payload))
+            try:
+                self._control(kind, payload)
+            except Exception as error:  # noqa: BLE001 - ends the socket, is logged
+                self.fault(error)
 
     def broken(self, code: int, reason: str) -> None:
         self.end(code, reason)
@@ -204,6 +212,11 @@ class Connection:
     def end(self, code: int, reason: str) -> None:
         self.session.closed = True
         self.watcher.close(code, reason)
+
+    def fault(self, error: Exception) -> None:
+        """A fault of ours ends this socket, neither the parser above nor the actor that answers."""
+        _log.error("socket_fault", exc_info=error)
+        self.end(CloseCode.FAULT, "internal error")
 
     def abort(self) -> None:
         self._transport.abort()
@@ -227,14 +240,6 @@ class Connection:
         self.edge.signed_in(self, identity)
         self.perform(self.session.signed_in(ref, identity))
         self.recognised(before, identity)
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """A fault of ours ends this socket, not the parser above it."""
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - ends the socket, is logged
-            _log.error("socket_fault", exc_info=error)
-            self.end(CloseCode.FAULT, "internal error")
 
 
 class ShowtimeConnection(Connection):
@@ -296,10 +301,14 @@ class ShowtimeConnection(Connection):
 
     def _answer(self, ref: object, command: Command, reply: Reply | BaseException) -> None:
         """Write what became of a command. Called from the actor's turn, so it must not raise."""
-        if not self.watcher.closed:
-            self._guarded(lambda: self.watcher.send(_result(ref, command, reply)))
-            if isinstance(reply, UnknownShowtime):
-                self.end(CloseCode.GONE, "this showtime does not exist any more")
+        if self.watcher.closed:
+            return
+        try:
+            self.watcher.send(_result(ref, command, reply))
+        except Exception as error:  # noqa: BLE001 - ends the socket, is logged
+            self.fault(error)
+        if isinstance(reply, UnknownShowtime):
+            self.end(CloseCode.GONE, "this showtime does not exist any more")
 
 
 class MyConnection(Connection):
@@ -379,6 +388,7 @@ async def live_edge(app: web.Application) -> AsyncIterator[None]:
     edge = app[LIVE] = Edge(app[REGISTRY], hub, lobby, app[TOKENS], clock, app[CONFIG])
     hub.on_watched = app[REGISTRY].watch
     hub.on_free = lobby.note
+    app[TELEMETRY].watch_sockets(lambda: len(edge.connections), lambda: edge.gate.stale)
     forget = app[TOKENS].on_revoked(edge.revoked)
     hub.start()
     edge.start()
@@ -410,6 +420,8 @@ async def _converse(request: web.Request, connect: Callable[[asyncio.Transport],
     transport = request.transport
     if transport is None:
         raise ConnectionResetError("gone before the upgrade")
+    # A socket that does not read must be noticed by us, not absorbed by megabytes of kernel memory.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, edge.limits.kernel_backlog_bytes)
     connection = connect(transport)
     response = LiveResponse(connection, edge.limits.frame_bytes_max)
     edge.opened(connection, address)
