@@ -31,26 +31,22 @@ class Telemetry:
         self.logins = Counter("marquee_logins_total", "Log-in attempts.", ["outcome"], registry=self.registry)
         self.passwords_waiting = Gauge("marquee_passwords_waiting", "Passwords to hash.", registry=self.registry)
         self.deaths = Counter("marquee_showtime_deaths_total", "Actors that died.", registry=self.registry)
-        self._requests = Counter(
-            "marquee_http_requests_total", "Requests answered.", ["method", "route", "status"], registry=self.registry
-        )
         self._seconds = Histogram(
-            "marquee_http_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=self.registry
+            "marquee_http_request_seconds",
+            "Requests answered, and how long it took.",
+            ["method", "route", "status"],
+            buckets=_SECONDS,
+            registry=self.registry,
         )
-        self._counts: dict[Sample, Counter] = {}
-        self._timers: dict[str, Histogram] = {}
+        self._timers: dict[Sample, Histogram] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer. Label children are looked up once per combination: this lies on every request's way."""
         sample = (method, route, status)
-        try:
-            self._counts[sample].inc()
-            self._timers[route].observe(seconds)
-        except KeyError:
-            self._counts[sample] = self._requests.labels(method, route, str(status))
-            self._timers[route] = self._seconds.labels(route)
-            self._counts[sample].inc()
-            self._timers[route].observe(seconds)
+        timer = self._timers.get(sample)
+        if timer is None:
+            timer = self._timers[sample] = self._seconds.labels(method, route, str(status))
+        timer.observe(seconds)
 
     def watch_journal(self, figures: Callable[[], "Figures"]) -> None:
         """Show the journal's figures; they are asked for when somebody looks."""
@@ -81,7 +77,11 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=repr).decode())
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # The default draws local variables too: passwords and tokens would end up in the log.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

@@ -1,6 +1,7 @@
 """The house's own hand on a showtime: block and free seats, open and close sales, cancel, and look behind the map."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
 from aiohttp import web
@@ -12,26 +13,26 @@ from actors.seatmap.commands import (
     BlockKind,
     BlockSeats,
     CancelShowtime,
+    Cause,
     CloseSales,
     Command,
     OpenSales,
+    ReleaseHold,
     UnblockSeats,
 )
 from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import BookingStatus, SeatMap, SeatState
-from actors.showtime import Reply
 from persistence.bookings import theatre_of
 from server import wire
 from server.asking import ask, cause, problem
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, Identity, require, require_staff_of
 from server.errors import Problem, not_found
 from server.keys import POOL, REGISTRY
-from server.requests import Body, read_body, read_optional_body
+from server.requests import Body, path_id, read_body, read_optional_body
 from server.responses import answer
 from server.wire import rfc3339
 
 SEATS_MAX: Final = 1_000
-ATTEMPTS_MAX: Final = 3
 
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -68,18 +69,19 @@ async def change_seats(request: web.Request) -> web.Response:
     asked = await read_body(request, SeatChanges)
     state = (await request.app[REGISTRY].actor(showtime_id)).snapshot
     _demand_known(state, [block.seat for block in asked.block] + asked.unblock)
+    hand = _Hand(request, caller, showtime_id, asked, state)
     groups: dict[tuple[str, str], list[str]] = {}
     for block in asked.block:
         groups.setdefault((block.kind, block.reason), []).append(block.seat)
-    results: dict[str, dict[str, str]] = {}
     for (kind, reason), seats in groups.items():
-        state = await _block(request, caller, asked, showtime_id, BlockKind(kind), reason, seats, results)
+        await hand.block(BlockKind(kind), reason, seats)
     if asked.unblock:
-        state = await _unblock(request, caller, asked, showtime_id, asked.unblock, results)
-    refused = {seat: result["reason"] for seat, result in results.items() if result["result"] == "refused"}
-    if refused and len(refused) == len(results):
-        raise _problem(request, caller, asked, Refused(Refusal.SEATS_UNAVAILABLE, refused))
-    return answer({**wire.standing(state), "results": [{"seat": seat, **result} for seat, result in results.items()]})
+        await hand.unblock(asked.unblock)
+    refused = {seat: result["reason"] for seat, result in hand.results.items() if result["result"] == "refused"}
+    if refused and len(refused) == len(hand.results):
+        raise problem(*wire.refused(Refused(Refusal.SEATS_UNAVAILABLE, refused)), hand.cause("block"))
+    results = [{"seat": seat, **result} for seat, result in hand.results.items()]
+    return answer({**wire.standing(hand.state), "results": results})
 
 
 async def open_sales(request: web.Request) -> web.Response:
@@ -101,6 +103,15 @@ async def cancel_showtime(request: web.Request) -> web.Response:
     asked = await read_body(request, Ending)
     who = cause(request, caller, "cancel showtime", asked, kind=ActorKind.STAFF, key_required=True)
     return await ask(request, showtime_id, CancelShowtime(who, asked.reason))
+
+
+async def release_hold(request: web.Request) -> web.Response:
+    """Take seats away from somebody who holds them."""
+    showtime_id, caller = await _staff(request, BOX_OFFICE, MANAGER, ADMIN)
+    asked = await read_optional_body(request, Closing)
+    hold_id = path_id(request, "hold_id", "hold")
+    who = cause(request, caller, "release", asked, kind=ActorKind.STAFF, hold_id=hold_id)
+    return await ask(request, showtime_id, ReleaseHold(who, hold_id))
 
 
 async def show_live(request: web.Request) -> web.Response:
@@ -149,6 +160,7 @@ ROUTES: Final = (
     web.post("/api/v1/admin/showtimes/{showtime_id}/sales/close", close_sales),
     web.post("/api/v1/admin/showtimes/{showtime_id}/cancel", cancel_showtime),
     web.get("/api/v1/admin/showtimes/{showtime_id}/live", show_live),
+    web.post("/api/v1/admin/showtimes/{showtime_id}/holds/{hold_id}/release", release_hold),
 )
 
 
@@ -168,59 +180,46 @@ def _demand_known(state: SeatMap, seats: list[str]) -> None:
         raise Problem(status, body.pop("code"), body.pop("detail"), **body)
 
 
-async def _block(
-    request: web.Request,
-    caller: Identity,
-    asked: SeatChanges,
-    showtime_id: str,
-    kind: BlockKind,
-    reason: str,
-    seats: list[str],
-    results: dict[str, dict[str, str]],
-) -> SeatMap:
-    """Block as many as can be. Somebody may take one in between: then it is named, and the rest tried again."""
-    wanted = list(dict.fromkeys(seats))
-    state = (await request.app[REGISTRY].actor(showtime_id)).snapshot
-    for _ in range(ATTEMPTS_MAX):
-        if not wanted:
-            break
-        who = cause(request, caller, f"block {kind} {reason} {len(wanted)}", asked, kind=ActorKind.STAFF)
-        reply = await _ask(request, showtime_id, BlockSeats(who, tuple(wanted), reason, kind))
-        state = reply.state
-        conflicts: Mapping[str, str] = {}
-        if isinstance(reply.decision, Refused):
-            if reply.decision.refusal is not Refusal.SEATS_UNAVAILABLE:
-                raise problem(*wire.refused(reply.decision), who)
-            conflicts = reply.decision.conflicts
-        else:
-            results.update((seat, {"result": "blocked"}) for seat in wanted)
-            break
-        results.update((seat, {"result": "refused", "reason": why}) for seat, why in conflicts.items())
-        wanted = [seat for seat in wanted if seat not in conflicts]
-    return state
+@dataclass
+class _Hand:
+    """One request's changes to the map, and what became of each seat so far."""
 
+    request: web.Request
+    caller: Identity
+    showtime_id: str
+    asked: SeatChanges
+    state: SeatMap
+    results: dict[str, dict[str, str]] = field(default_factory=dict)
 
-async def _unblock(
-    request: web.Request,
-    caller: Identity,
-    asked: SeatChanges,
-    showtime_id: str,
-    seats: list[str],
-    results: dict[str, dict[str, str]],
-) -> SeatMap:
-    who = cause(request, caller, "unblock", asked, kind=ActorKind.STAFF)
-    reply = await _ask(request, showtime_id, UnblockSeats(who, tuple(seats)))
-    if isinstance(reply.decision, Refused):
-        raise problem(*wire.refused(reply.decision), who)
-    for seat in seats:
-        claim = reply.state.taken.get(seat)
-        results[seat] = {"result": "free"} if claim is None else {"result": "refused", "reason": claim.state.value}
-    return reply.state
+    def cause(self, operation: str) -> Cause:
+        return cause(self.request, self.caller, operation, self.asked, kind=ActorKind.STAFF)
 
+    async def block(self, kind: BlockKind, reason: str, seats: list[str]) -> None:
+        """Block as many as can be. Somebody may take one in between: it is named, and the rest tried again."""
+        wanted = list(dict.fromkeys(seats))
+        while wanted:
+            who = self.cause(f"block {kind} {reason} {len(wanted)}")
+            conflicts = await self._try(BlockSeats(who, tuple(wanted), reason, kind))
+            if not conflicts:
+                self.results.update((seat, {"result": "blocked"}) for seat in wanted)
+                return
+            self.results.update((seat, {"result": "refused", "reason": why}) for seat, why in conflicts.items())
+            wanted = [seat for seat in wanted if seat not in conflicts]
 
-async def _ask(request: web.Request, showtime_id: str, command: Command) -> Reply:
-    return await request.app[REGISTRY].ask(showtime_id, command)
+    async def unblock(self, seats: list[str]) -> None:
+        await self._try(UnblockSeats(self.cause("unblock"), tuple(seats)))
+        for seat in seats:
+            claim = self.state.taken.get(seat)
+            self.results[seat] = (
+                {"result": "free"} if claim is None else {"result": "refused", "reason": claim.state.value}
+            )
 
-
-def _problem(request: web.Request, caller: Identity, asked: SeatChanges, refused: Refused) -> Problem:
-    return problem(*wire.refused(refused), cause(request, caller, "block", asked, kind=ActorKind.STAFF))
+    async def _try(self, command: Command) -> Mapping[str, str]:
+        """Which seats were in the way. Problem for any other refusal."""
+        reply = await self.request.app[REGISTRY].ask(self.showtime_id, command)
+        self.state = reply.state
+        if not isinstance(reply.decision, Refused):
+            return {}
+        if reply.decision.refusal is not Refusal.SEATS_UNAVAILABLE:
+            raise problem(*wire.refused(reply.decision), command.cause)
+        return reply.decision.conflicts

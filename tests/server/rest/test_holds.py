@@ -321,3 +321,32 @@ async def test_the_same_key_of_two_people_or_two_showtimes_is_two_keys(house: Ho
 
     made = {await hold(ana, first, "A1"), await hold(bob, first, "A2"), await hold(ana, second, "A1")}
     assert len(made) == 3
+
+
+async def test_one_key_over_http_and_over_the_live_socket_is_one_command(counter: Counter) -> None:
+    ana, key = counter.person(), fresh_key()
+    wish = {"best_available": {"count": 2, "category": "standard"}, "ticket_types": {"*": "child"}}
+    held = await expect(await ana.post(f"/showtimes/{counter.showtime_id}/holds", wish, key=key), 201)
+    path = f"/api/v1/showtimes/{counter.showtime_id}/live"
+    async with counter.house.client.ws_connect(path) as socket:
+        await socket.send_json({"type": "auth", "id": 1, "token": ana.token})
+        await socket.send_json({"type": "hold", "id": 2, "key": key, **wish})
+        await socket.send_json({"type": "hold", "id": 3, "key": key, "seats": ["A1"]})
+        results: dict[int, dict[str, Any]] = {}
+        while 3 not in results:
+            said = await socket.receive_json(timeout=5)
+            if said["type"] == "result":
+                results[said["id"]] = said
+    assert {name: results[2][name] for name in held} == held
+    assert (results[3]["status"], results[3]["code"]) == (422, "idempotency_mismatch")
+    assert (await counter.seats())["counts"]["held"] == 2
+
+
+async def test_a_hold_that_became_a_booking_says_which(counter: Counter) -> None:
+    ana = counter.person()
+    held = await ana.hold(counter.showtime_id, "A1")
+    wish = {"hold_id": held["hold_id"]}
+    booked = await expect(await ana.post("/bookings", wish, key=fresh_key()), 201)
+    for answer in (await ana.get(f"/holds/{held['hold_id']}"), await ana.post("/bookings", wish, key=fresh_key())):
+        body = await expect(answer, 409)
+        assert (body["code"], body["booking_id"]) == ("hold_booked", booked["id"])

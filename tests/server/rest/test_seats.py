@@ -270,6 +270,16 @@ async def test_the_house_sees_who_holds_what(counter: Counter) -> None:
     assert [unpaid["reference"] for unpaid in live["unpaid"]] == [booked["reference"]]
 
 
+async def test_the_house_can_take_a_hold_away(counter: Counter) -> None:
+    ana = counter.person()
+    held = await ana.hold(counter.showtime_id, "A1")
+    path = f"/admin/showtimes/{counter.showtime_id}/holds/{held['hold_id']}/release"
+    await expect(await ana.post(path, {}), 403)
+    assert (await counter.manager().post(path, {"reason": "abandoned"})).status == 204
+    await expect(await ana.get(f"/holds/{held['hold_id']}"), 410)
+    assert (await counter.seats())["held"] == []
+
+
 async def test_a_map_is_encoded_once_for_each_version(counter: Counter) -> None:
     actor, kept = await counter.house.app[REGISTRY].actor(counter.showtime_id), Encoded()
     assert kept.body(actor, "sparse") is kept.body(actor, "sparse")
