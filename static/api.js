@@ -1,0 +1,91 @@
+// The REST side: one `call` for everything, problems as exceptions, tokens kept fresh, guests minted when first needed.
+
+import { known, t } from "./i18n.js";
+
+const STORE = "marquee.session";
+let session = JSON.parse(localStorage.getItem(STORE) || "null");
+const listeners = new Set();
+
+export class ProblemError extends Error {
+  constructor(status, body) {
+    super(sentence(body));
+    this.status = status;
+    this.code = body.code;
+    this.body = body;
+  }
+}
+
+export function sentence(problem) {
+  const key = `problem.${problem.code}`;
+  if (known(key)) return t(key, problem);
+  return problem.detail || t("problem.unknown");
+}
+
+export const me = () => session?.user ?? null;
+export const isGuest = () => !session || session.user.roles.includes("guest");
+export const onSession = (listener) => listeners.add(listener);
+
+function remember(answer) {
+  session = answer && { user: answer.user ?? session?.user, access: answer.access_token, refresh: answer.refresh_token,
+    until: Date.now() + (answer.expires_in - 30) * 1000 };
+  if (session) localStorage.setItem(STORE, JSON.stringify(session));
+  else localStorage.removeItem(STORE);
+  for (const listener of listeners) listener(me());
+}
+
+export async function call(method, path, body, { key, auth = true } = {}) {
+  const headers = { accept: "application/json" };
+  const token = auth && session ? await accessToken() : null;
+  if (token) headers.authorization = `Bearer ${token}`;
+  if (key) headers["idempotency-key"] = key;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(`/api/v1${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    throw new ProblemError(0, { code: "offline" });
+  }
+  if (response.status === 204) return null;
+  const answer = await response.json().catch(() => ({ code: "unknown" }));
+  if (response.ok) return answer;
+  if (response.status === 401 && auth && session && answer.code !== "invalid_credentials") {
+    forgetMe();
+    if (method === "GET") return call(method, path, body, { key, auth });
+  }
+  throw new ProblemError(response.status, answer);
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, body, key = crypto.randomUUID()) => call("POST", path, body, { key });
+
+let refreshing = null;
+
+// A token good for the next request; two callers share one refresh, because a refresh token works once.
+export async function accessToken() {
+  if (!session) return null;
+  if (Date.now() < session.until) return session.access;
+  refreshing ??= renew().finally(() => { refreshing = null; });
+  return refreshing;
+}
+
+async function renew() {
+  const response = await fetch("/api/v1/auth/refresh", {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ refresh_token: session.refresh }),
+  });
+  if (!response.ok) { forgetMe(); return null; }
+  remember(await response.json());
+  return session.access;
+}
+
+// Somebody to hold seats for: whoever is signed in, or a guest.
+export async function somebody() {
+  const token = await accessToken();
+  if (token) return token;
+  remember(await call("POST", "/auth/guest", {}, { auth: false }));
+  return session.access;
+}
+
+export async function signIn(email, password) { remember(await call("POST", "/auth/login", { email, password }, { auth: false })); }
+export async function register(body) { remember(await call("POST", "/auth/register", body, { auth: false })); }
+export async function signOut() { await call("POST", "/auth/logout", {}).catch(() => null); forgetMe(); }
+function forgetMe() { remember(null); }

@@ -1,0 +1,78 @@
+// Boots the site: words, theme, header, and a small router over the browser's history.
+
+import { h, icon, toast } from "./dom.js";
+import { isGuest, me, onSession, signOut } from "./api.js";
+import { language, loadWords, switchLanguage, t } from "./i18n.js";
+
+const ROUTES = [
+  [/^\/$/, () => import("./pages/lobby.js")],
+  [/^\/movies\/([^/]+)$/, () => import("./pages/film.js")],
+  [/^\/showtimes\/([^/]+)$/, () => import("./pages/showtime.js")],
+  [/^\/bookings$/, () => import("./pages/bookings.js")],
+  [/^\/bookings\/([^/]+)$/, () => import("./pages/booking.js")],
+  [/^\/sign-in$/, () => import("./pages/sign-in.js")],
+];
+const MOON = "M20 14.5A8.5 8.5 0 1 1 9.5 4a7 7 0 0 0 10.5 10.5z";
+
+let leave = null;
+
+export async function open(path, { replace = false } = {}) {
+  if (path !== location.pathname + location.search) history[replace ? "replaceState" : "pushState"](null, "", path);
+  await show();
+}
+
+async function show() {
+  leave?.();
+  leave = null;
+  const main = document.getElementById("main");
+  for (const [pattern, load] of ROUTES) {
+    const found = pattern.exec(location.pathname);
+    if (!found) continue;
+    const page = await load();
+    main.replaceChildren();
+    scrollTo(0, 0);
+    try {
+      leave = (await page.show(main, found.slice(1), { open })) ?? null;
+    } catch (error) {
+      main.replaceChildren(h("section", { class: "wide empty" }, h("h1", {}, t("sorry")), h("p", {}, error.message),
+        h("a", { href: "/", class: "button", "data-link": true }, t("home"))));
+      if (!error.code) throw error;
+    }
+    const heading = main.querySelector("h1");
+    document.title = heading ? `${heading.textContent} · Marquee` : "Marquee";
+    return;
+  }
+  open("/", { replace: true });
+}
+
+function menu() {
+  const person = me();
+  document.getElementById("menu").replaceChildren(
+    person ? h("a", { href: "/bookings", "data-link": true }, t("menu.bookings")) : "",
+    isGuest() ? h("a", { href: "/sign-in", "data-link": true }, t("menu.sign_in"))
+      : h("button", { type: "button", class: "plain", onclick: () => signOut().then(() => { toast(t("signed_out")); open("/"); }), title: person.email }, t("menu.sign_out")),
+    h("button", { type: "button", class: "plain", onclick: switchLanguage, "aria-label": t("menu.language") }, language.toUpperCase()),
+    h("button", { type: "button", class: "plain", onclick: switchTheme, "aria-label": t("menu.theme") }, icon(MOON)));
+}
+
+function switchTheme() {
+  const light = matchMedia("(prefers-color-scheme: light)").matches;
+  const now = document.documentElement.dataset.theme ?? (light ? "light" : "dark");
+  document.documentElement.dataset.theme = now === "light" ? "dark" : "light";
+  localStorage.setItem("marquee.theme", document.documentElement.dataset.theme);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-link]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  open(link.getAttribute("href"));
+});
+addEventListener("popstate", show);
+
+const theme = localStorage.getItem("marquee.theme");
+if (theme) document.documentElement.dataset.theme = theme;
+await loadWords();
+menu();
+onSession(menu);
+await show();

@@ -1,0 +1,100 @@
+// The lobby: what plays where on which day, with free seats that move while you look.
+
+import { get } from "../api.js";
+import { h, skeleton } from "../dom.js";
+import { clockTime, money, shortDay, t } from "../i18n.js";
+import { watchLobby } from "../live/channel.js";
+import { poster } from "../posters.js";
+
+export async function show(main, _parts, { open }) {
+  const query = new URLSearchParams(location.search);
+  const done = skeleton(main, 8);
+  const facets = await get("/showtimes/facets");
+  const days = facets.dates.map((date) => date.date ?? date);
+  const day = days.includes(query.get("date")) ? query.get("date") : days[0];
+  const city = query.get("city") ?? "";
+  const showtimes = day ? await everyShowtime(`date=${day}${city ? `&city=${encodeURIComponent(city)}` : ""}`) : [];
+  done();
+  const go = (change) => {
+    const next = new URLSearchParams({ ...Object.fromEntries(query), ...change });
+    for (const [name, value] of [...next]) if (!value) next.delete(name);
+    open(`/?${next}`);
+  };
+  const counts = new Map();
+  main.replaceChildren(
+    h("section", { class: "hero wide" }, h("h1", {}, t("lobby.title")), h("p", { class: "lead" }, t("lobby.lead"))),
+    h("section", { class: "filters wide" }, dayStrip(days, day, (date) => go({ date })), cityPicker(facets.cities, city, (name) => go({ city: name }))),
+    h("section", { class: "films wide", "aria-label": t("lobby.films") },
+      showtimes.length ? byFilm(showtimes).map((film) => filmCard(film, counts)) : h("p", { class: "empty" }, t("lobby.nothing"))));
+  return watchLobby((free) => {
+    for (const [id, seats] of Object.entries(free)) counts.get(id)?.(seats);
+  });
+}
+
+export async function everyShowtime(query) {
+  const items = [];
+  let cursor = null;
+  do {
+    const page = await get(`/showtimes?${query}&limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  } while (cursor);
+  return items;
+}
+
+export function dayStrip(days, chosen, choose) {
+  return h("div", { class: "days", role: "group", "aria-label": t("lobby.day") }, days.map((day) => {
+    const { weekday, date } = shortDay(day);
+    return h("button", { type: "button", class: "day", "aria-pressed": String(day === chosen), onclick: () => choose(day) }, h("b", {}, weekday), h("span", {}, date));
+  }));
+}
+
+function cityPicker(cities, chosen, choose) {
+  const names = cities.map((city) => city.city ?? city.name ?? city);
+  return h("div", { class: "cities", role: "group", "aria-label": t("lobby.city") }, ["", ...names].map((name) =>
+    h("button", { type: "button", class: "chip", "aria-pressed": String(name === chosen), onclick: () => choose(name) }, name || t("lobby.everywhere"))));
+}
+
+function byFilm(showtimes) {
+  const films = new Map();
+  for (const showtime of showtimes) {
+    const film = films.get(showtime.movie.id) ?? { ...showtime.movie, theatres: new Map() };
+    const theatre = film.theatres.get(showtime.theatre.id) ?? { ...showtime.theatre, showtimes: [] };
+    theatre.showtimes.push(showtime);
+    film.theatres.set(theatre.id, theatre);
+    films.set(film.id, film);
+  }
+  return [...films.values()].sort((a, b) => a.title.localeCompare(b.title));
+}
+
+function filmCard(film, counts) {
+  return h("article", { class: "film" },
+    h("a", { href: `/movies/${film.id}`, "data-link": true, class: "film-poster", tabindex: "-1", "aria-hidden": "true" }, art(film)),
+    h("div", { class: "film-text" },
+      h("h2", {}, h("a", { href: `/movies/${film.id}`, "data-link": true }, film.title)),
+      h("p", { class: "facts" }, [film.genres?.[0], t("minutes", { count: film.duration_minutes }), film.certificate].filter(Boolean).join(" · ")),
+      [...film.theatres.values()].map((theatre) => h("div", { class: "house" },
+        h("h3", {}, theatre.name, " ", h("span", {}, theatre.city)),
+        h("div", { class: "times" }, theatre.showtimes.map((showtime) => timeButton(showtime, counts)))))));
+}
+
+export function art(film) {
+  return film.poster_url ? h("img", { src: film.poster_url, alt: film.title, class: "poster", loading: "lazy" }) : poster(film);
+}
+
+export function timeButton(showtime, counts) {
+  const free = h("span", { class: "free" });
+  const link = h("a", { href: `/showtimes/${showtime.id}`, "data-link": true, class: "time" },
+    h("b", {}, clockTime(showtime.starts_at_local)), h("span", { class: "format" }, showtime.format), free);
+  const update = (seats) => {
+    const closed = ["closed", "not_open"].includes(showtime.sales) || showtime.status === "cancelled";
+    const few = seats <= Math.max(5, Math.floor(showtime.capacity / 10));
+    link.classList.toggle("over", closed || seats === 0);
+    link.classList.toggle("few", few && seats > 0 && !closed);
+    free.textContent = closed ? t(`sales.${showtime.status === "cancelled" ? "cancelled" : showtime.sales}`) : seats === 0 ? t("sales.sold_out") : few ? t("few", { count: seats }) : t("free", { count: seats });
+    link.setAttribute("aria-label", `${clockTime(showtime.starts_at_local)}, ${showtime.format}, ${showtime.theatre.name}, ${free.textContent}, ${t("from_price", { price: money(showtime.price_from) })}`);
+  };
+  counts.set(showtime.id, update);
+  update(showtime.free_seats);
+  return link;
+}
