@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from actors.limits import Limits
+from actors.ports import WorldFailure
 from actors.runtime.clock import ManualClock, SystemClock
 from actors.runtime.placement import Alone
 from actors.showtimes import Showtimes
@@ -184,7 +185,10 @@ async def _showtimes(app: web.Application) -> AsyncIterator[None]:
 
     def died(showtime_id: str, why: BaseException) -> None:
         telemetry.deaths.inc()
-        _log.error("showtime_died", showtime_id=showtime_id, exc_info=why)
+        if isinstance(why, WorldFailure):  # all of them at once when the journal is lost: a line each is enough
+            _log.warning("showtime_dropped", showtime_id=showtime_id, reason=repr(why))
+        else:
+            _log.error("showtime_died", showtime_id=showtime_id, exc_info=why)
 
     async with Showtimes(journal, app[HUB], app[CLOCK], Alone(), Limits(), died) as showtimes:
         app[REGISTRY] = showtimes
