@@ -135,7 +135,8 @@ _JOINED: Final = """
     JOIN screen c ON c.id = s.screen_id
     JOIN theatre t ON t.id = c.theatre_id"""
 _COLUMNS: Final = """s.id, s.number, s.starts_at, s.feature_starts_at, s.ends_at, s.language, s.format, s.status,
-    s.sales, s.free_seats, s.capacity, s.price_from, s.currency, s.sales_open_at, s.sales_close_at, s.version, s.layout_id,
+    s.sales, s.free_seats, s.capacity, s.price_from, s.currency, s.sales_open_at, s.sales_close_at, s.version,
+    s.layout_id,
     m.id AS movie_id, m.title, m.duration_minutes, m.certificate, m.genres, m.poster_url,
     t.id AS theatre_id, t.name AS theatre_name, t.city, t.time_zone, c.id AS screen_id, c.name AS screen_name"""
 

@@ -77,7 +77,7 @@ def wrapper() -> Any:
         if not response.prepared:
             headers = response.headers
             headers[X_REQUEST_ID] = request_id
-            if response.content_type == "text/html":
+            if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
                 headers.extend(_PAGE_HEADERS)
             else:
                 headers.extend(_ANSWER_HEADERS)

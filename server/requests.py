@@ -109,11 +109,13 @@ def parse_json(raw: bytes) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise _malformed(str(error).partition(":")[0]) from None
-    if raw.count(b"[") + raw.count(b"{") > JSON_DEPTH_MAX and _depth(value) > JSON_DEPTH_MAX:
+    if len(raw) > JSON_DEPTH_MAX and raw.count(b"[") + raw.count(b"{") > JSON_DEPTH_MAX < _depth(value):
         raise _malformed("nested too deeply")
     if b"\\u0000" in raw and _has_nul(value):
         raise _malformed("NUL characters are not allowed")
-    if raw.count(b":") != _keys(value) and _has_duplicates(raw):
+    # Each key has its colon: where there are as many colons as keys, none was swallowed by another of its name.
+    colons = raw.count(b":")
+    if colons and colons != _keys(value) and _has_duplicates(raw):
         raise _malformed("a key is given twice")
     return value
 
@@ -203,15 +205,19 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _keys(value: Any) -> int:
-    if type(value) is dict:
-        return len(value) + sum(_keys(inner) for inner in value.values() if type(inner) in _NESTED)
-    if type(value) is list:
-        return sum(_keys(inner) for inner in value if type(inner) in _NESTED)
-    return 0
-
-
 _NESTED: Final = frozenset((dict, list))
+_LISTED: Final = frozenset((list, type({}.values())))
+
+
+def _keys(value: Any) -> int:
+    keys = 0
+    if type(value) is dict:
+        keys = len(value)
+        value = value.values()
+    for inner in value if type(value) in _LISTED else ():
+        if type(inner) in _NESTED:
+            keys += _keys(inner)
+    return keys
 
 
 def _depth(value: Any) -> int:
