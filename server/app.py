@@ -126,9 +126,7 @@ async def serve(config: Config, dsn: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
-        app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS
-    )
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, config.host, config.port, backlog=BACKLOG).start()
@@ -171,9 +169,7 @@ async def _journal(dsn: str, clock: HouseClock, app: web.Application) -> AsyncIt
     # each would wait for ever for another one's.
     limits = JournalLimits(replays_max=POOL_CONNECTIONS_MAX // 2)
     layouts = StoredLayouts(pool)
-    journal = app[JOURNAL] = PgJournal(
-        partial(connect_writer, dsn), pool, layouts, clock, limits, heard=clock.adjust
-    )
+    journal = app[JOURNAL] = PgJournal(partial(connect_writer, dsn), pool, layouts, clock, limits, heard=clock.adjust)
     await journal.start()
     app[TELEMETRY].watch_journal(journal.figures)
     yield

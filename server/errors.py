@@ -139,9 +139,7 @@ _HTTP_CODES: Final = {
 def _http(error: web.HTTPException) -> Problem:
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        return Problem(
-            405, "method_not_allowed", f"This address accepts only {allowed}.", headers={"Allow": allowed}
-        )
+        return Problem(405, "method_not_allowed", f"This address accepts only {allowed}.", headers={"Allow": allowed})
     status = error.status
     phrase = HTTPStatus(status).phrase
     code, detail = _HTTP_CODES.get(status, (phrase.lower().replace(" ", "_").replace("-", "_"), f"{phrase}."))

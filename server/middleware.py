@@ -18,19 +18,21 @@ from server.keys import CLOCK, LIFE, REQUEST_ID, TELEMETRY
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PAGE_POLICY: Final = "; ".join((
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' data: blob:",
-    "font-src 'self'",
-    "connect-src 'self'",
-    "manifest-src 'self'",
-    "worker-src 'self'",
-    "base-uri 'none'",
-    "form-action 'self'",
-    "frame-ancestors 'none'",
-))
+PAGE_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
 ANSWER_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
 X_REQUEST_ID: Final = istr("X-Request-Id")
@@ -42,12 +44,14 @@ _EVERYWHERE: Final = {
     istr("Server"): "marquee",
 }
 _ANSWER_HEADERS: Final = CIMultiDict({**_EVERYWHERE, _CONTENT_POLICY: ANSWER_POLICY})
-_PAGE_HEADERS: Final = CIMultiDict({
-    **_EVERYWHERE,
-    _CONTENT_POLICY: PAGE_POLICY,
-    istr("Cross-Origin-Opener-Policy"): "same-origin",
-    istr("Permissions-Policy"): "camera=(), geolocation=(), microphone=()",
-})
+_PAGE_HEADERS: Final = CIMultiDict(
+    {
+        **_EVERYWHERE,
+        _CONTENT_POLICY: PAGE_POLICY,
+        istr("Cross-Origin-Opener-Policy"): "same-origin",
+        istr("Permissions-Policy"): "camera=(), geolocation=(), microphone=()",
+    }
+)
 _NO_STORE: Final = "no-store"
 _ALWAYS_OPEN: Final = ("/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready")
 _acceptable_id: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}").fullmatch

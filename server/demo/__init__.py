@@ -159,9 +159,7 @@ async def _put_theatres(connection: Connection, house: Json, layouts: Mapping[st
         for screen in told["screens"]:
             screen_id = demo_id("screen", f"{told['key']}/{screen['key']}")
             layout_id = layouts[screen["layout"]].id
-            await catalog.put_screen(
-                connection, screen_id, theatre.id, screen["name"], screen["formats"], layout_id
-            )
+            await catalog.put_screen(connection, screen_id, theatre.id, screen["name"], screen["formats"], layout_id)
 
 
 async def _put_week(

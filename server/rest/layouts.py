@@ -44,9 +44,7 @@ async def one_layout(request: web.Request) -> web.Response:
 async def screen_layout(request: web.Request) -> web.Response:
     """The screen's present layout, or the version asked for, which then never changes."""
     query = read_query(request, VersionQuery)
-    row = await catalog.layout_of_screen(
-        request.app[POOL], path_id(request, "screen_id", "screen"), query.version
-    )
+    row = await catalog.layout_of_screen(request.app[POOL], path_id(request, "screen_id", "screen"), query.version)
     drawing = _drawing(row)
     return public_answer(request, drawing, IMMUTABLE) if query.version else public_answer(request, drawing)
 

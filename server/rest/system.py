@@ -31,12 +31,14 @@ async def ready(request: web.Request) -> web.Response:
     figures = app[JOURNAL].figures()
     if not figures.connected:
         raise _not_ready("The log cannot be written.", database="up")
-    return answer({
-        "status": "ready",
-        "database": "up",
-        "event_log_lag": round(figures.lag_seconds, 6),
-        "actors": len(app[REGISTRY]),
-    })
+    return answer(
+        {
+            "status": "ready",
+            "database": "up",
+            "event_log_lag": round(figures.lag_seconds, 6),
+            "actors": len(app[REGISTRY]),
+        }
+    )
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -64,9 +64,7 @@ async def test_an_address_can_register_once(house: House) -> None:
         ({"roles": ["admin"]}, 422, "validation_failed"),
     ],
 )
-async def test_a_bad_registration_is_refused(
-    house: House, change: dict[str, Any], status: int, code: str
-) -> None:
+async def test_a_bad_registration_is_refused(house: House, change: dict[str, Any], status: int, code: str) -> None:
     asked = {"email": "ana@example.com", "password": "correct horse", "display_name": "Ana"} | change
     response = await house.post("/auth/register", asked)
     assert (response.status, await code_of(response)) == (status, code)
