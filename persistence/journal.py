@@ -46,7 +46,8 @@ NUMBER_MAX: Final = (1 << 31) - 1
 class JournalLimits:
     rows_per_commit_max: int = 1_500
     rows_queued_max: int = 30_000
-    replays_max: int = 20
+    # A replay may need a second connection of the pool for its layout: together they must leave some for everybody else.
+    replays_max: int = 5
     layouts_kept_max: int = 256
     numbers_kept_max: int = 50_000
     commit_seconds_max: float = 8.0
