@@ -7,7 +7,7 @@ actors that write to it, and they outlive the sockets that ask them.
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Final
 
@@ -72,6 +72,9 @@ KEEPALIVE_SECONDS: Final = 10
 """Also how long a connection may stay silent or dribble its request head."""
 
 SHUTDOWN_SECONDS: Final = 6
+POOL_SECONDS_MAX: Final = 1
+"""Nobody who still asks gets an answer by now."""
+
 BACKLOG: Final = 4_096
 HOUSEKEEPING_SECONDS: Final = 3_600
 HouseClock = SystemClock | ManualClock
@@ -120,8 +123,11 @@ def build_app(
     return app
 
 
-async def serve(config: Config, dsn: str) -> None:
-    """Serve until SIGTERM or SIGINT, then take nothing new, finish what was begun, and close."""
+async def serve(config: Config, dsn: str, opened: Callable[[str], None] = lambda address: None) -> None:
+    """Serve until SIGTERM or SIGINT, then take nothing new, finish what was begun, and close. OSError.
+
+    `opened` is told the address as soon as the doors are open.
+    """
     app = build_app(config, dsn)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -131,7 +137,9 @@ async def serve(config: Config, dsn: str) -> None:
     try:
         await web.TCPSite(runner, config.host, config.port, backlog=BACKLOG).start()
         settle_memory()
-        _log.info("serving", address=f"http://{config.host}:{config.port}")
+        address = "http://{}:{}".format(*runner.addresses[0])
+        _log.info("serving", address=address)
+        opened(address)
         await stop.wait()
         _log.info("draining")
         app[LIFE].draining = True
@@ -147,9 +155,13 @@ def settle_memory() -> None:
 
 
 async def _database(dsn: str, app: web.Application) -> AsyncIterator[None]:
-    app[POOL] = await open_pool(dsn)
+    pool = app[POOL] = await open_pool(dsn)
     yield
-    await app[POOL].close()
+    try:
+        async with asyncio.timeout(POOL_SECONDS_MAX):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
 
 
 async def _people(app: web.Application) -> AsyncIterator[None]:
