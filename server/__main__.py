@@ -6,15 +6,20 @@ Heavy modules are imported by the command that needs them, so that `--help` and 
 import argparse
 import asyncio
 import contextlib
+import errno
+import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from server.config import Config, Demo, SettingsRefused, load
 
 FAILED: Final = 2
 """The exit status of a start that could not be; `verify` exits 1 when it finds a difference."""
+
+INTERRUPTED: Final = 130
+_BIND_FAILURES: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 Command = Callable[[Config, str, argparse.Namespace], Awaitable[int]]
 
@@ -22,11 +27,12 @@ Command = Callable[[Config, str, argparse.Namespace], Awaitable[int]]
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        config = load()
-        return _run(_with_database(config, options))
+        return _run(options)
     except KeyboardInterrupt:
-        return 130
-    except _REFUSALS as error:
+        return INTERRUPTED
+    except Exception as error:
+        if not isinstance(error, _refusals()):
+            raise
         print(f"marquee: {error}", file=sys.stderr)  # noqa: T201
         return FAILED
 
@@ -61,13 +67,33 @@ async def database(config: Config, *, guest: bool = False) -> AsyncIterator[str]
 
 
 @contextlib.contextmanager
-def _reachable() -> Any:
+def _reachable() -> Iterator[None]:
     import asyncpg
 
     try:
         yield
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise SettingsRefused(f"The database of MARQUEE_DATABASE_URL cannot be used: {error}") from error
+
+
+@contextlib.contextmanager
+def _bindable(config: Config) -> Iterator[None]:
+    """An address that cannot be opened is a wrong setting, in a sentence."""
+    try:
+        yield
+    except socket.gaierror as error:
+        raise SettingsRefused(f"MARQUEE_HOST {config.host} is not an address.") from error
+    except OSError as error:
+        if error.errno not in _BIND_FAILURES:
+            raise
+        raise SettingsRefused(
+            {
+                errno.EADDRINUSE: f"Port {config.port} of {config.host} is in use by another program. "
+                "Stop that one, or choose another port with MARQUEE_PORT.",
+                errno.EADDRNOTAVAIL: f"MARQUEE_HOST {config.host} is not an address of this machine.",
+                errno.EACCES: f"Port {config.port} is not open to this user. Choose one above 1023 with MARQUEE_PORT.",
+            }[error.errno]
+        ) from error
 
 
 async def _serve(config: Config, dsn: str, _: argparse.Namespace) -> int:
@@ -79,7 +105,8 @@ async def _serve(config: Config, dsn: str, _: argparse.Namespace) -> int:
     )
     if wanted:
         await load_demo(dsn, config)
-    await serve(config, dsn)
+    with _bindable(config):
+        await serve(config, dsn, lambda address: _say(f"Marquee is open at {address}"))
     return 0
 
 
@@ -166,16 +193,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(work: Any) -> int:
+def _run(options: argparse.Namespace) -> int:
+    config = load()
     try:
         import uvloop
     except ImportError:
-        return int(asyncio.run(work))
-    return int(uvloop.run(work))
+        return asyncio.run(_with_database(config, options))
+    return uvloop.run(_with_database(config, options))
 
 
 def _say(sentence: str) -> None:
-    print(sentence)  # noqa: T201
+    print(sentence, flush=True)  # noqa: T201
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -184,9 +212,6 @@ def _refusals() -> tuple[type[Exception], ...]:
     from server.importing import ImportRefused
 
     return (SettingsRefused, SchemaRefused, EmbeddedFailed, ImportRefused)
-
-
-_REFUSALS: Final = _refusals()
 
 
 if __name__ == "__main__":

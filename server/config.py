@@ -3,7 +3,9 @@
 A wrong value stops the start, and one message names every wrong setting at once.
 """
 
+import contextlib
 import os
+import pwd
 import secrets
 from collections.abc import Iterator
 from enum import StrEnum
@@ -25,6 +27,9 @@ ELSEWHERE: Final = {"MARQUEE_BROWSER"}
 
 LATER: Final = ("NATS_URL", "MEDIA_URL", "TWILIO_", "STRIPE_", "RAZORPAY_")
 """Settings of parts that this version does not have: naming one is refused rather than ignored."""
+
+_WORDS: Final = {"int_parsing": "must be a whole number", "bool_parsing": "must be on or off"}
+"""Instead of pydantic's own, by its type of error."""
 
 Network = IPv4Network | IPv6Network
 
@@ -78,8 +83,8 @@ def default_folder() -> Path:
     """Root's home is closed to the user that PostgreSQL runs as, so root's data lives elsewhere."""
     if os.geteuid() == 0:
         return ROOT_FOLDER
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
-    return Path(home) / "marquee"
+    home = os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir
+    return Path(os.environ.get("XDG_DATA_HOME") or Path(home) / ".local/share") / "marquee"
 
 
 class Config(BaseSettings):
@@ -109,12 +114,14 @@ class Config(BaseSettings):
 
 
 def load(**overrides: Any) -> Config:
-    """Settings from arguments, the environment, `.env` and defaults, in this order. SettingsRefused names all wrong ones."""
+    """Settings from arguments, the environment, `.env` and defaults, in this order. SettingsRefused names all wrong."""
     problems = list(_unknown_names())
     try:
         config = Config(**overrides)
     except ValidationError as error:
-        problems += [f"{PREFIX}{_name(e['loc'])} {_sentence(e['msg'])}" for e in error.errors()]
+        problems += [
+            f"{PREFIX}{_name(e['loc'])} {_WORDS.get(e['type']) or _sentence(e['msg'])}" for e in error.errors()
+        ]
     if problems:
         raise SettingsRefused("Some settings are wrong:\n" + "\n".join(f"  {problem}" for problem in problems))
     return config if config.jwt_secret else config.model_copy(update={"jwt_secret": _own_secret(config.data_dir)})
@@ -136,24 +143,32 @@ def _own_secret(folder: Path) -> str:
     """The secret that this installation made for itself, made now if there is none."""
     place = folder / "jwt-secret"
     try:
-        return place.read_text().strip()
-    except FileNotFoundError:
-        pass
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Written aside and linked into place: two starters agree on one secret, and nobody reads half of it.
-        partial = folder / f"jwt-secret.{os.getpid()}"
-        partial.touch(mode=0o600)
-        partial.write_text(secrets.token_urlsafe(48))
-        try:
-            os.link(partial, place)
-        except FileExistsError:
-            pass
-        finally:
-            partial.unlink()
-        return place.read_text().strip()
+        if not place.exists():
+            _make_secret(place)
+        secret = place.read_text().strip()
     except OSError as error:
         raise SettingsRefused(f"The data folder {folder} cannot be written: {error.strerror}.") from error
+    if len(secret.encode()) < SECRET_BYTES_MIN:
+        raise SettingsRefused(
+            f"The secret in {place} is shorter than {SECRET_BYTES_MIN} bytes. Remove it for a new one."
+        )
+    return secret
+
+
+def _make_secret(place: Path) -> None:
+    """Written aside and linked into place: two starters agree on one secret, and nobody reads half of it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place.with_name(f"{place.name}.{os.getpid()}")
+    partial.touch(mode=0o600)
+    try:
+        with partial.open("w") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(partial, place)
+    finally:
+        partial.unlink()
 
 
 def _name(location: tuple[int | str, ...]) -> str:
