@@ -1,0 +1,214 @@
+"""The whole program, killed in the middle of its work: what was answered with 2xx is there afterwards."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import orjson
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+BUYERS = 12
+CUTS: tuple[tuple[str, int], ...] = (("server", 60), ("database", 120), ("both", 90))
+"""What is killed in each round, and after how many more acknowledged holds."""
+
+
+@dataclass
+class Promise:
+    """A hold that was acknowledged, and what has been done with it since. `stage` is only what we were told."""
+
+    showtime_id: str
+    seats: list[str]
+    stage: str
+    again: list[tuple[str, dict[str, Any], dict[str, str], bytes]]
+
+
+class House:
+    """A server in a process of its own over an embedded database, and people who buy from it."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.chance = random.Random(seed)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.settings = {
+            **os.environ,
+            "MARQUEE_DATA_DIR": str(folder),
+            "MARQUEE_PORT": str(self.port),
+            "MARQUEE_RATE_LIMIT": "off",
+            "MARQUEE_DEMO": "auto",
+        }
+        self.base = f"http://127.0.0.1:{self.port}/api/v1"
+        self.promises: dict[str, Promise] = {}
+        self.server: subprocess.Popen[bytes] | None = None
+
+    def run(self, *command: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "server", *command], cwd=ROOT, env=self.settings, stdout=log, stderr=log
+            )
+
+    async def start(self, session: aiohttp.ClientSession) -> None:
+        if self.server is None:
+            self.server = self.run("serve")
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(f"http://127.0.0.1:{self.port}/ready") as answer:
+                        if answer.status == 200:
+                            return
+                await asyncio.sleep(0.05)
+
+    def cut(self, what: str) -> None:
+        if what in ("database", "both"):
+            (note,) = self.folder.rglob("postmaster.pid")
+            os.kill(int(note.read_text().split()[0]), signal.SIGKILL)
+        if what in ("server", "both"):
+            assert self.server is not None
+            self.server.kill()
+            self.server.wait()
+            self.server = None
+
+    async def guest(self, session: aiohttp.ClientSession) -> dict[str, str]:
+        async with session.post(f"{self.base}/auth/guest") as answer:
+            return {"Authorization": f"Bearer {(await answer.json())['access_token']}"}
+
+    async def buy(self, session: aiohttp.ClientSession, who: dict[str, str], showtimes: list[str]) -> None:
+        """Hold, then release, or book and pay and perhaps cancel. Ends when the server does not answer."""
+        showtime_id = self.chance.choice(showtimes)
+        wish = {"best_available": {"count": self.chance.choice((1, 2, 3))}}
+        keyed = {**who, "Idempotency-Key": str(uuid4())}
+        held = await self.post(session, f"/showtimes/{showtime_id}/holds", wish, keyed)
+        if held is None:
+            return
+        hold = orjson.loads(held)
+        hold_id = hold["hold_id"]
+        promise = self.promises[hold_id] = Promise(
+            showtime_id, [seat["seat"] for seat in hold["seats"]], "held",
+            [(f"/showtimes/{showtime_id}/holds", wish, keyed, held)],
+        )  # fmt: skip
+        fate = self.chance.random()
+        if fate < 0.5:
+            promise.stage = "unknown"
+            async with session.delete(f"{self.base}/holds/{hold_id}", headers=who) as answer:
+                promise.stage = "free" if answer.status == 204 else "unknown"
+        elif fate < 0.9:
+            await self.pay(session, who, hold_id, promise, cancel=fate > 0.75)
+
+    async def pay(
+        self, session: aiohttp.ClientSession, who: dict[str, str], hold_id: str, promise: Promise, *, cancel: bool
+    ) -> None:
+        keyed = {**who, "Idempotency-Key": str(uuid4())}
+        wish: dict[str, Any] = {"hold_id": hold_id, "contact": {"email": "ana@demo.example", "name": "Ana"}}
+        if (placed := await self.post(session, "/bookings", wish, keyed)) is None:
+            return  # held by the hold or by the booking: the same to the world
+        promise.again.append(("/bookings", wish, keyed, placed))
+        booking_id = orjson.loads(placed)["id"]
+        keyed = {**who, "Idempotency-Key": str(uuid4())}
+        if (order := await self.post(session, "/payments/orders", {"booking_id": booking_id}, keyed)) is None:
+            return
+        promise.stage = "unknown"
+        payment_id = orjson.loads(order)["payment_id"]
+        if await self.post(session, f"/payments/sandbox/{payment_id}/succeed", {}, who, status=200) is None:
+            return
+        promise.stage = "sold"
+        if cancel:
+            promise.stage = "unknown"
+            keyed = {**who, "Idempotency-Key": str(uuid4())}
+            if await self.post(session, f"/bookings/{booking_id}/cancel", {}, keyed, status=200) is not None:
+                promise.stage = "free"
+
+    async def post(
+        self,
+        session: aiohttp.ClientSession,
+        path: str,
+        body: dict[str, Any],
+        headers: dict[str, str],
+        status: int = 201,
+    ) -> bytes | None:
+        """The answer's bytes; None for a refusal that may be tried again. Anything else is a failure."""
+        async with session.post(f"{self.base}{path}", json=body, headers=headers) as answer:
+            raw = await answer.read()
+            assert answer.status in (status, 409, 503), raw
+            return raw if answer.status == status else None
+
+    async def broken_promises(self, session: aiohttp.ClientSession) -> list[str]:
+        broken = []
+        for showtime_id in {promise.showtime_id for promise in self.promises.values()}:
+            async with session.get(f"{self.base}/showtimes/{showtime_id}/seats") as answer:
+                seats = await answer.json()
+            there = {"held": set(seats["held"]), "sold": set(seats["sold"])}
+            promises = [p for p in self.promises.values() if p.showtime_id == showtime_id and p.stage in there]
+            broken += [f"{p.stage} {p.seats}" for p in promises if not there[p.stage].issuperset(p.seats)]
+            claimed = [seat for p in promises for seat in p.seats]
+            broken += [f"{seat} twice" for seat in set(claimed) if claimed.count(seat) > 1]
+        return broken
+
+    async def changed_answers(self, session: aiohttp.ClientSession) -> list[str]:
+        changed = []
+        for promise in self.chance.sample(list(self.promises.values()), 20):
+            for path, body, headers, first in promise.again:
+                if (now := await self.post(session, path, body, headers)) != first:
+                    changed.append(f"{path}: {first!r} became {now!r}")
+        return changed
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with tempfile.TemporaryDirectory(prefix="marquee-cut-") as name:
+        Path(name).chmod(0o755)
+        house = House(Path(name), seed=1)
+        yield house
+        if house.server is not None:
+            house.server.terminate()
+            house.server.wait(20)
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
+        yield session
+
+
+async def work(house: House, session: aiohttp.ClientSession, showtimes: list[str], stop: Callable[[], bool]) -> None:
+    who = await house.guest(session)
+    with contextlib.suppress(aiohttp.ClientError):
+        while not stop():
+            await house.buy(session, who, showtimes)
+
+
+async def test_what_was_acknowledged_survives_every_power_cut(house: House, session: aiohttp.ClientSession) -> None:
+    await house.start(session)
+    async with session.get(f"{house.base}/showtimes?limit=20") as answer:
+        showtimes = [showtime["id"] for showtime in (await answer.json())["items"]]
+    for what, holds in CUTS:
+        target = len(house.promises) + holds
+        dark = asyncio.Event()
+        buyers = [asyncio.ensure_future(work(house, session, showtimes, dark.is_set)) for _ in range(BUYERS)]
+        async with asyncio.timeout(30):
+            while len(house.promises) < target:
+                await asyncio.sleep(0.002)
+        house.cut(what)
+        dark.set()
+        await asyncio.gather(*buyers)
+        await house.start(session)
+        assert await house.broken_promises(session) == []
+        assert await house.changed_answers(session) == []
+    assert house.run("verify").wait(30) == 0, (house.folder / "log").read_text()[-2_000:]
+    assert house.server is not None
+    house.server.terminate()
+    assert house.server.wait(20) == 0
+    house.server = None
