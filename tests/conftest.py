@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import itertools
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -74,11 +75,18 @@ def _running(folder: Path) -> Iterator[str]:
     folder.chmod(0o755)
     postgres = EmbeddedPostgres(folder)
     postgres.start()
+    # A run that is killed must not leave its server behind: this waits for our end of the pipe to close.
+    inherit = 'cat >/dev/null; kill -QUIT "$1" 2>/dev/null; rm -rf "$2"'
+    heir = subprocess.Popen(
+        ["sh", "-c", inherit, "heir", str(postgres.pid), str(folder)], stdin=subprocess.PIPE, start_new_session=True
+    )
     try:
         asyncio.run(_make_template(postgres.dsn))
         yield postgres.dsn
     finally:
         postgres.stop()
+        heir.kill()
+        heir.communicate()
         shutil.rmtree(folder, ignore_errors=True)
 
 
