@@ -20,6 +20,6 @@ VOLUME /var/lib/marquee
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/ready', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/ready' % os.environ.get('MARQUEE_PORT', 8080), timeout=2)"]
 ENTRYPOINT ["python", "-m", "server"]
 CMD ["serve"]

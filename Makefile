@@ -1,11 +1,14 @@
 # Needed beforehand: python3 with pip, and make. Everything else is fetched into .tools and .venv of this folder.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check e2e-browser bench lock clean
+.PHONY: help run demo test check browser bench lock clean
 
-# A home that exists, for tools that insist on one, and caches that stay in this folder.
+# Caches stay in this folder. Where HOME is empty, the user's own is looked up.
 export UV_CACHE_DIR := $(CURDIR)/.tools/cache
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+ifeq ($(strip $(HOME)),)
+export HOME := $(shell python3 -c 'import os, pwd; print(pwd.getpwuid(os.getuid()).pw_dir)' 2>/dev/null)
+endif
 ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/.tools/home
 endif
@@ -23,7 +26,7 @@ run: $(READY)  ## Serve: set-up, embedded database, demo data on the first start
 demo: $(READY)  ## Load the demo week again, today's days included
 	@$(PYTHON) -m server demo
 
-test: check e2e-browser  ## Everything that must hold: checks, then all tests over real PostgreSQL and a real browser
+test: check browser  ## Everything that must hold: checks, then all tests over real PostgreSQL and a real browser
 	$(PYTHON) -m pytest -n 2 --dist loadgroup
 
 check: $(READY)  ## Lint, format, types, import directions
@@ -54,5 +57,5 @@ $(READY): $(UV) requirements.lock pyproject.toml
 	@touch $@
 
 # The end-to-end tests drive a real browser: one that is here, else Debian's, else Playwright's own.
-e2e-browser: $(READY)
-	@$(PYTHON) -m tests.e2e.browser
+browser: $(READY)
+	@$(PYTHON) -m tests.browser
