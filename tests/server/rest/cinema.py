@@ -93,6 +93,11 @@ class Counter:
     def manager(self) -> Person:
         return self.person("manager", theatres=(self.cinema.theatre_id,))
 
+    async def settle(self) -> None:
+        """A turn in which everything that is due becomes a fact."""
+        expire = Expire(Cause("", ActorKind.SYSTEM, "test"))
+        await self.house.app[REGISTRY].ask(self.showtime_id, expire)
+
     async def seats(self, **query: str) -> dict[str, Any]:
         response = await self.house.get(f"/showtimes/{self.showtime_id}/seats", params=query)
         return await expect(response, 200)
@@ -113,8 +118,7 @@ async def open_counter(house: House, *, rows: int = 10, seats_per_row: int = 12,
     pool, now = house.app[POOL], house.app[CLOCK].now()
     cinema = await build(pool, now, rows, seats_per_row)
     counter = Counter(house, cinema, await premiere(pool, cinema, now, **terms))
-    # A first turn, so that sales that are due have opened before anybody looks at the clock of versions.
-    await house.app[REGISTRY].ask(counter.showtime_id, Expire(Cause("", ActorKind.SYSTEM, "test")))
+    await counter.settle()
     return counter
 
 

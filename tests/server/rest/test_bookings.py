@@ -1,12 +1,14 @@
 """Booking, paying and cancelling over HTTP, as clients see it."""
 
 import asyncio
+import random
 import re
 from typing import Any
 
 import pytest
 
 from actors.runtime.clock import ManualClock
+from persistence.audit import verify
 from server.keys import CLOCK, POOL
 from server.rest.bookings import REFERENCE_LETTERS
 from server.wire import rfc3339
@@ -416,3 +418,42 @@ async def test_the_old_names_of_starting_a_payment_work(counter: Counter) -> Non
     booked = await ana.book(counter.showtime_id, "A1")
     for path in ("/payments/intents", "/payments/create-order", "/payments/create-intent", "/payment/initiate-booking"):
         await expect(await ana.post(path, {"booking_id": booked["id"], "provider": "sandbox"}, key=fresh_key()), 201)
+
+
+async def test_after_a_lively_evening_log_and_tables_agree(database_url: str) -> None:
+    dice, clock = random.Random(11), ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house)
+        labels = list(counter.cinema.layout.seats)
+
+        async def visit() -> None:
+            who = counter.person()
+            path = f"/showtimes/{counter.showtime_id}/holds"
+            held = await who.post(path, {"seats": dice.sample(labels, dice.randint(1, 4))})
+            if held.status != 201:
+                return
+            hold_id = (await held.json())["hold_id"]
+            deed = dice.random()
+            if deed < 0.2:
+                await who.delete(f"/holds/{hold_id}")
+            if deed < 0.4:
+                return
+            booked = (await expect(await who.post("/bookings", {"hold_id": hold_id}, key=fresh_key()), 201))["id"]
+            if deed < 0.5:
+                return
+            await expect(await pay(who, booked), 200)
+            if deed < 0.7:
+                await who.post(f"/bookings/{booked}/cancel", {}, key=fresh_key())
+
+        for _ in range(6):
+            await asyncio.gather(*(visit() for _ in range(25)))
+            clock.advance(300_000)
+        await counter.settle()
+        seen = await counter.seats()
+        assert seen["counts"]["sold"] > 10
+        report = await verify(house.app[POOL])
+    assert report.differences == []
+    async with open_house(database_url, clock=clock) as house:
+        counter.house = house
+        again = await counter.seats()
+        assert (again["sold"], again["held"]) == (seen["sold"], seen["held"])
