@@ -16,7 +16,8 @@ class Limits:
     kernel_backlog_bytes: int = 32 * 1024
     stale_ms_max: int = 15_000
     stale_look_ms: int = 100
-    farewell_ms_max: int = 10_000
+    farewell_look_ms: int = 1_000
+    farewell_ms_max: int = 30_000
     heartbeat_ms: int = 15_000
     sweep_ms: int = 1_000
     tick_ms_min: int = 40

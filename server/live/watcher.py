@@ -32,13 +32,14 @@ class Transport(Protocol):
 class Watcher:
     """`fresh` gives the frames that bring a socket up to date after it was conflated."""
 
-    __slots__ = ("_answers", "_backlog_max", "_gate", "closed", "fresh", "stale_since", "transport")
+    __slots__ = ("_answers", "_answers_bytes", "_backlog_max", "_gate", "closed", "fresh", "stale_since", "transport")
 
     def __init__(self, transport: Transport, gate: "Gate", fresh: Callable[[], bytes]) -> None:
         self.transport = transport
         self._gate = gate
         self._backlog_max = gate.limits.backlog_bytes_max
         self._answers: list[bytes] = []
+        self._answers_bytes = 0
         self.fresh = fresh
         self.stale_since: Instant | None = None
         self.closed = False
@@ -59,9 +60,13 @@ class Watcher:
         if not self._answers:
             self._gate.flush_soon(self)
         self._answers.append(frame)
+        self._answers_bytes += len(frame)
+        if self._answers_bytes > self._backlog_max:
+            self.flush()  # a thousand questions in one packet must not pile up a thousand answers
 
     def flush(self) -> None:
         frames, self._answers = self._answers, []
+        self._answers_bytes = 0
         if self.closed or not frames or self.transport.is_closing():
             return
         self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
@@ -122,8 +127,21 @@ class Gate:
             self._look = self._clock.call_at(watcher.stale_since + self.limits.stale_look_ms, self._look_after)
 
     def see_off(self, transport: Transport) -> None:
-        """A backlog that cannot leave must not keep the connection for ever."""
-        self._clock.call_at(self._clock.now() + self.limits.farewell_ms_max, transport.abort)
+        """Let the last frames leave, then end the connection, whatever the other side does."""
+        now = self._clock.now()
+        self._shut_later(transport, now, now + self.limits.farewell_ms_max)
+
+    def _shut_later(self, transport: Transport, now: Instant, deadline: Instant) -> None:
+        self._clock.call_at(now + self.limits.farewell_look_ms, lambda: self._shut(transport, deadline))
+
+    def _shut(self, transport: Transport, deadline: Instant) -> None:
+        now = self._clock.now()
+        if now >= deadline:
+            transport.abort()
+        elif transport.get_write_buffer_size() == 0:
+            transport.close()
+        else:
+            self._shut_later(transport, now, deadline)
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []

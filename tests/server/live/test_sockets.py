@@ -15,6 +15,7 @@ from actors.ids import mint
 from server.keys import HUB, LIVE, REGISTRY, TOKENS
 from server.live import socket as live_socket
 from server.live.fold import View, fold, view_of
+from server.live.watcher import Watcher
 from tests.server.house import House, open_house
 from tests.server.rest.cinema import Counter, Person, expect, fresh_key, open_counter
 
@@ -344,10 +345,7 @@ async def test_a_stuck_reader_is_left_behind_then_closed_with_4408_while_others_
         await other.next("snapshot")
         transport = slow.watcher.transport
         hub, showtimes = house.app[HUB], house.app[REGISTRY]
-        filler = b"\x81\x7e\xff\xff" + b" " * 65_535
-        while slow.watcher.stale_since is None:
-            slow.watcher.offer(filler)
-            await asyncio.sleep(0)
+        await _jam(slow.watcher)
         backlog = transport.get_write_buffer_size()
         person = counter.person()
         for n in range(1, 9):
@@ -377,6 +375,17 @@ def _raw_socket(house: House, showtime_id: str) -> socket.socket:
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n".encode()
     )
     return raw
+
+
+async def _jam(watcher: Watcher) -> None:
+    """Write until kernel and transport are full and nothing moves any more."""
+    filler = b"\x81\x7e\xff\xff" + b" " * 65_535
+    quiet, before = 0, -1
+    while quiet < 20:
+        watcher.offer(filler)
+        await asyncio.sleep(0.001)
+        now = watcher.transport.get_write_buffer_size()
+        quiet, before = (quiet + 1 if now == before and watcher.stale_since is not None else 0), now
 
 
 def _read_all(raw: socket.socket) -> bytes:
