@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from actors.ids import mint
 from persistence import accounts
 from persistence.accounts import Account
+from server.aliases import moved
 from server.auth import identity, passwords
 from server.auth.sessions import Pair
 from server.auth.tokens import ACCESS_MS
@@ -225,6 +226,8 @@ ROUTES: Final = (
     web.post("/api/v1/auth/logout", logout),
     web.get("/api/v1/auth/me", me),
     web.patch("/api/v1/auth/me", change_me),
+    web.get("/api/v1/users/me", moved("/api/v1/auth/me")),
+    web.patch("/api/v1/users/me", moved("/api/v1/auth/me")),
 )
 
 

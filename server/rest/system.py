@@ -1,13 +1,15 @@
 """Whether the process lives, whether it can work, and its metrics."""
 
+from ipaddress import ip_address
 from typing import Final
 
 import asyncpg
 from aiohttp import web
 
 from server.errors import Problem
-from server.keys import CLOCK, JOURNAL, LIFE, POOL, REGISTRY, TELEMETRY
+from server.keys import CLOCK, CONFIG, JOURNAL, LIFE, POOL, REGISTRY, TELEMETRY
 from server.life import VERSION
+from server.requests import client_address
 from server.responses import answer
 from server.telemetry import EXPOSITION_TYPE
 
@@ -42,6 +44,9 @@ async def ready(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
+    """For the operator's own network; strangers find nothing here."""
+    if not _is_private(client_address(request, request.app[CONFIG].trusted_proxies)):
+        raise Problem(404, "not_found", "There is nothing at this address.")
     return web.Response(body=request.app[TELEMETRY].exposition(), headers={"Content-Type": EXPOSITION_TYPE})
 
 
@@ -52,6 +57,13 @@ ROUTES: Final = (
     web.get("/api/v1/health", health),
     web.get("/api/v1/ready", ready),
 )
+
+
+def _is_private(address: str) -> bool:
+    try:
+        return ip_address(address).is_private
+    except ValueError:
+        return False
 
 
 def _not_ready(detail: str, *, database: str) -> Problem:

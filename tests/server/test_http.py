@@ -180,6 +180,13 @@ async def test_metrics_count_answers_by_route_and_not_by_address(house: House) -
     assert house.app[TELEMETRY].registry is not None
 
 
+async def test_strangers_find_no_metrics(database_url: str) -> None:
+    async with open_house(database_url, trusted_proxies="127.0.0.0/8") as house:
+        stranger = await house.client.get("/metrics", headers={"X-Forwarded-For": "8.8.8.8"})
+        assert await problem(stranger) == (404, "not_found")
+        assert (await house.client.get("/metrics", headers={"X-Forwarded-For": "10.1.2.3"})).status == 200
+
+
 def test_logs_hold_no_secrets() -> None:
     event = {"event": "x", "access_token": "abc", "Email": "a@b.c", "path": "/x", "new_password": "p"}
     assert redact(None, "info", event) == {

@@ -247,3 +247,9 @@ async def test_a_strange_authorization_is_refused(house: House, header: str) -> 
     response = await house.get("/auth/me", headers={"Authorization": header})
     assert (response.status, await code_of(response)) == (401, "auth_required")
     assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_the_old_address_of_ones_profile_leads_on(house: House) -> None:
+    token = (await house.member())["access_token"]
+    moved = await house.get("/users/me", token=token)
+    assert await moved.json() == await (await house.get("/auth/me", token=token)).json()
