@@ -160,10 +160,15 @@ def booking_body(
     return body
 
 
+def own_holds(state: SeatMap, account_id: str) -> list[Json]:
+    """The caller's live holds."""
+    return [hold(state, held) for held in state.holds.values() if held.owner == account_id]
+
+
 def mine(state: SeatMap, account_id: str) -> Json:
     """The caller's own live holds and bookings: the body of the socket's `mine` frame."""
     return {
-        "holds": [hold(state, held) for held in state.holds.values() if held.owner == account_id],
+        "holds": own_holds(state, account_id),
         "bookings": [
             {"id": own.id, "reference": own.reference, "status": own.status.value, "seats": list(own.seats)}
             for own in state.bookings.values()

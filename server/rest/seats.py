@@ -81,7 +81,7 @@ async def show_seats(request: web.Request) -> web.Response:
     tail = f',"server_time":"{rfc3339(app[CLOCK].now())}"'.encode()
     if caller is not None:
         headers = {hdrs.CACHE_CONTROL: "private, no-store"}
-        tail += b',"mine":' + orjson.dumps(wire.mine(state, caller.account_id)["holds"])
+        tail += b',"mine":' + orjson.dumps(wire.own_holds(state, caller.account_id))
     return web.Response(body=body + tail + b"}", headers=headers, content_type=JSON_TYPE)
 
 
