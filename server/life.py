@@ -1,7 +1,9 @@
 """Where the process is in its life: when it began, and whether it still takes new work."""
 
+import tomllib
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 
 
@@ -16,8 +18,9 @@ class Life:
 def _version() -> str:
     try:
         return version("marquee")
-    except PackageNotFoundError:
-        return "0.0.0"
+    except PackageNotFoundError:  # running from a checkout
+        project = Path(__file__).parent.parent / "pyproject.toml"
+        return str(tomllib.loads(project.read_text())["project"]["version"])
 
 
 VERSION: Final = _version()

@@ -16,7 +16,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from server.errors import too_many
 
 _BUSY: Final = RateLimitItemPerMinute(600)
-_CALM: Final = RateLimitItemPerMinute(120)
+_CALM: Final = RateLimitItemPerMinute(300)
 _TEN_IN_A_QUARTER: Final = RateLimitItemPerMinute(10, 15)
 
 

@@ -18,10 +18,10 @@ from prometheus_client import Gauge
 
 from server.errors import Problem, unavailable
 
-COST: Final = 12
+COST: Final = 11
 LENGTH_MIN: Final = 8
 BYTES_MAX: Final = 1_024
-QUEUE_MAX: Final = 64
+QUEUE_MAX: Final = 128
 _COMMON: Final = frozenset((
     "password", "password1", "password123", "passw0rd", "12345678", "123456789", "1234567890", "11111111", "00000000",
     "87654321", "88888888", "qwertyui", "qwertyuiop", "qwerty123", "1q2w3e4r", "1qaz2wsx", "iloveyou", "princess",

@@ -26,7 +26,7 @@ from persistence.database import Connection, Pool, open_pool
 from persistence.journal import schedule_all
 from persistence.layouts import to_row
 from persistence.programme import NewShowtime, business_date
-from server.auth.passwords import Passwords
+from server.auth.passwords import COST, Passwords
 from server.config import Config
 from server.demo.drawings import plan_of
 from server.demo.week import (
@@ -66,7 +66,7 @@ async def is_empty(dsn: str) -> bool:
         return not await catalog.theatres(pool, catalog.TheatreFilter(), 1)
 
 
-async def load_demo(dsn: str, config: Config, *, clock: Clock | None = None, password_cost: int = 12) -> Loaded:
+async def load_demo(dsn: str, config: Config, *, clock: Clock | None = None, password_cost: int = COST) -> Loaded:
     """Add whatever of the demo is not there yet."""
     async with _opened(dsn) as pool:
         loaded = await load_into(pool, config, clock or SystemClock(), password_cost)
@@ -74,7 +74,7 @@ async def load_demo(dsn: str, config: Config, *, clock: Clock | None = None, pas
     return loaded
 
 
-async def load_into(pool: Pool, config: Config, clock: Clock, password_cost: int = 12) -> Loaded:
+async def load_into(pool: Pool, config: Config, clock: Clock, password_cost: int = COST) -> Loaded:
     house, films = _read("house.json"), _films()
     now = clock.now()
     async with pool.acquire() as connection, connection.transaction():
