@@ -58,4 +58,4 @@ $(READY): $(UV) requirements.lock pyproject.toml
 
 # The end-to-end tests drive a real browser: one that is here, else Debian's, else Playwright's own.
 browser: $(READY)
-	@$(PYTHON) -m tests.browser
+	@$(PYTHON) -m tests.e2e.browser

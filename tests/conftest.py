@@ -21,7 +21,7 @@ import pytest
 
 from persistence.database import Pool, migrate, open_pool
 from persistence.embedded import EmbeddedPostgres
-from tests.browser import find
+from tests.e2e.browser import find
 
 # Without a browser the end-to-end tests are left out, which `make test` says; where CI is set they fail instead.
 collect_ignore = [] if find() is not None or os.environ.get("CI") else ["e2e"]

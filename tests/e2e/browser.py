@@ -1,6 +1,6 @@
 """The browser of the end-to-end tests: one that is here, else Debian's, else Playwright's own.
 
-`python -m tests.browser` makes sure there is one before the tests run; `find` and `FLAGS` are for the tests.
+`python -m tests.e2e.browser` makes sure there is one before the tests run; `find` and `FLAGS` are for the tests.
 """
 
 import ctypes
@@ -19,13 +19,13 @@ FLAGS: Final = (
 APT: Final = {"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
-def find() -> Path | None:
+def find() -> str | None:
     """The browser to drive: MARQUEE_BROWSER, else the first known one of this machine, else Playwright's own."""
     if named := os.environ.get("MARQUEE_BROWSER"):
-        return Path(named) if os.access(named, os.X_OK) else None
+        return named if os.access(named, os.X_OK) else None
     for name in NAMES:
         if found := shutil.which(name):
-            return Path(found)
+            return found
     return _playwrights_own()
 
 
@@ -65,9 +65,9 @@ def _driver_starts() -> bool:
     return True
 
 
-def _playwrights_own() -> Path | None:
+def _playwrights_own() -> str | None:
     caches = [Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache/ms-playwright")]
-    builds = [path for cache in caches for path in cache.glob("chromium-*/chrome-linux*/chrome")]
+    builds = [str(path) for cache in caches for path in cache.glob("chromium-*/chrome-linux*/chrome")]
     return max(builds, default=None)
 
 
