@@ -46,8 +46,7 @@ NUMBER_MAX: Final = (1 << 31) - 1
 class JournalLimits:
     rows_per_commit_max: int = 1_500
     rows_queued_max: int = 30_000
-    # A replay may need a second connection of the pool for its layout: together they must leave some for everybody else.
-    replays_max: int = 5
+    replays_max: int = 20
     layouts_kept_max: int = 256
     numbers_kept_max: int = 50_000
     commit_seconds_max: float = 8.0
@@ -181,8 +180,7 @@ class PgJournal:
             raise UnknownShowtime(showtime_id)
         async with self._replays:
             try:
-                async with self._pool.acquire() as connection:
-                    return await self._acquire(connection, showtime_id)
+                return await self._acquire(showtime_id)
             except _WORLD as error:
                 _down(error)
 
@@ -229,15 +227,16 @@ class PgJournal:
         except _WORLD as error:
             _down(error)
 
-    async def _acquire(self, connection: Any, showtime_id: str) -> Loaded:
-        head = await connection.fetchrow(statements.ACQUIRE, showtime_id, codec.SNAPSHOT_SCHEMA)
+    async def _acquire(self, showtime_id: str) -> Loaded:
+        """Each statement takes a connection of its own: nobody waits for a second one while holding the first."""
+        head = await self._pool.fetchrow(statements.ACQUIRE, showtime_id, codec.SNAPSHOT_SCHEMA)
         if head is None:
             raise UnknownShowtime(showtime_id)
         epoch, version, kept = head
         state: SeatMap | None = None
         if kept is not None:
             state = codec.snapshot_in(kept, await self._layouts.layout(codec.snapshot_layout(kept)))
-        state = await read_on(connection, self._layouts, showtime_id, state, version, epoch)
+        state = await read_on(self._pool, self._layouts, showtime_id, state, version, epoch)
         return Loaded(epoch, state)
 
     async def _open(self) -> None:
