@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter as Tally
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from actors.runtime.clock import ManualClock
 from actors.seatmap.terms import OrphanRule
 from server.keys import CLOCK, POOL
+from server.live.fold import fold, view_of
 from server.wire import rfc3339
 from tests.server.house import House, open_house
 from tests.server.rest.cinema import HOUR, Counter, expect, fresh_key, open_counter, premiere
@@ -72,6 +74,23 @@ async def test_of_200_who_want_one_seat_one_gets_it_and_199_are_told_who_was_fas
             assert body["conflicts"] == [{"seat": "F7", "reason": "held"}]
             assert body["detail"] == "Somebody was faster with F7."
     assert (await counter.seats())["held"] == ["F7"]
+
+
+async def test_50_who_watch_500_overlapping_holds_see_what_the_map_says(counter: Counter) -> None:
+    path = f"/api/v1/showtimes/{counter.showtime_id}/live"
+    async with AsyncExitStack() as sockets:
+        opened = [await sockets.enter_async_context(counter.house.client.ws_connect(path)) for _ in range(50)]
+        dice, labels = random.Random(5), list(counter.cinema.layout.seats)
+        people = [counter.person() for _ in range(500)]
+        holds = f"/showtimes/{counter.showtime_id}/holds"
+        await asyncio.gather(*(who.post(holds, {"seats": dice.sample(labels, dice.randint(1, 4))}) for who in people))
+        truth = view_of(await counter.seats())
+        for socket in opened:
+            view: Any = None
+            while view is None or view.seq < truth.seq:
+                view = fold(view, await socket.receive_json(timeout=5))
+                assert view != "resync"
+            assert view == truth
 
 
 async def test_500_overlapping_group_holds_are_all_or_nothing(counter: Counter) -> None:
