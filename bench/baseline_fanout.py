@@ -11,7 +11,7 @@ from typing import Final
 import uvloop
 from aiohttp import web
 
-SOCKETS: Final = web.AppKey("sockets", set[web.WebSocketResponse])
+SOCKETS: Final = web.AppKey("sockets", set)
 GREETING: Final = '{"type":"snapshot","epoch":1,"seq":0}'
 
 

@@ -9,7 +9,7 @@ import select
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -44,7 +44,7 @@ class Script(Protocol):
 
 @dataclass
 class Tally:
-    """What came of a run. Latencies in seconds, of answers with a status below 300 only, unless `all_latencies`."""
+    """What came of a run. Latencies in seconds, of answers with a status below 300 only."""
 
     asked: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -124,7 +124,7 @@ class _Loop:
         self._tally = Tally()
         self._busy = 0
         for line in all_lines:
-            line.socket.setblocking(False)
+            line.socket.settimeout(0)
             self._poll.register(line.socket, select.EPOLLIN)
 
     def run(self, seconds: float, in_flight: int, rate: float = 0.0) -> Tally:
@@ -204,6 +204,3 @@ class _Loop:
                 self._start_one()
             else:
                 self._free.append(line)
-
-
-Factory = Callable[[], Script]

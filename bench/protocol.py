@@ -1,7 +1,8 @@
 """The little HTTP and WebSocket that the load clients speak: bytes in, bytes out, nothing else.
 
 A load client must cost far less than the server it measures, so requests are put together beforehand and an answer is
-looked at only as far as a measurement needs. Client frames are masked with a key of zeros, which leaves them as they are.
+looked at only as far as a measurement needs. Client frames are masked with a key of zeros, which
+changes nothing.
 """
 
 from collections.abc import Iterator

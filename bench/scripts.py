@@ -20,7 +20,7 @@ Place = tuple[str, int, str]
 
 
 class Acks:
-    """Holds that were acknowledged, by id; over the socket also the version that they came with and when they were asked."""
+    """Ids of holds that were acknowledged; over the socket also when each was asked for, by its version."""
 
     def __init__(self) -> None:
         self.holds: list[bytes] = []

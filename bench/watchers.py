@@ -102,7 +102,7 @@ class _Watch:
         while self._joined < self.count:
             while started < self.count and started - self._joined < CONNECTING_MAX:
                 connection = connect(self._port)
-                connection.setblocking(False)
+                connection.settimeout(0)
                 connection.send(self._hello)
                 self._watchers[connection.fileno()] = _Watcher(connection)
                 self._poll.register(connection, select.EPOLLIN)
