@@ -398,6 +398,21 @@ def _read_all(raw: socket.socket) -> bytes:
     return received
 
 
+async def test_a_showtime_that_was_rebuilt_goes_on_with_a_snapshot_of_its_new_epoch(counter: Counter) -> None:
+    watching = await watch(counter.house, counter.showtime_id)
+    await watching.sign_in(counter.person())
+    await watching.ask("hold", seats=["A1"])
+    actor = counter.house.app[REGISTRY].resident(counter.showtime_id)
+    assert actor is not None
+    await actor.stop()
+    held = await watching.ask("hold", seats=["A2"])
+    assert held["ok"], held
+    while not watching.heard[-1].get("to", 0) >= held["seq"]:
+        await watching.next()
+    assert watching.view().epoch == actor.epoch + 1
+    assert watching.view().as_json() == view_of(await counter.seats()).as_json()
+
+
 async def test_hostile_messages_leave_the_server_standing(counter: Counter) -> None:
     bad = [b"", b"{", b"[]", b'{"type":[]}', b'{"type":"hold","seats":{}}', b"\xff", b'{"type":"auth","token":1}']
     for raw in bad:
