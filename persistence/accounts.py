@@ -6,12 +6,15 @@ A session is a family of refresh tokens. Rotation is one statement that only one
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 import asyncpg
 
 from actors.seatmap.terms import Instant
 from persistence.database import Connection, Executor
 from persistence.moments import instant, moment
+
+ENDED_KEPT_MS: Final = 24 * 3_600_000
 
 
 class EmailTaken(Exception):
@@ -199,6 +202,16 @@ async def revoke_all(connection: Executor, account_id: str, now: Instant) -> lis
         account_id, moment(now),
     )  # fmt: skip
     return [str(row["id"]) for row in rows]
+
+
+async def forget_ended(connection: Executor, now: Instant) -> None:
+    """Drop tokens that have expired and sessions that have run out; what was revoked lately is still known."""
+    await connection.execute("DELETE FROM refresh_token WHERE expires_at < $1", moment(now))
+    await connection.execute(
+        "DELETE FROM session s WHERE s.expires_at < $1 OR (s.used_at < $2 AND NOT EXISTS "
+        "(SELECT FROM refresh_token r WHERE r.session_id = s.id))",
+        moment(now), moment(now - ENDED_KEPT_MS),
+    )  # fmt: skip
 
 
 async def session_of(connection: Executor, refresh_digest: bytes) -> str | None:

@@ -19,6 +19,7 @@ from actors.ports import WorldFailure
 from actors.runtime.clock import ManualClock, SystemClock
 from actors.runtime.placement import Alone
 from actors.showtimes import Showtimes
+from persistence import accounts
 from persistence import idempotency as answers
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
 from persistence.journal import JournalLimits, PgJournal
@@ -165,10 +166,10 @@ async def _database(dsn: str, app: web.Application) -> AsyncIterator[None]:
 
 
 async def _people(app: web.Application) -> AsyncIterator[None]:
-    """Sessions that ended lately are known before the first request; old answers are forgotten now and then."""
+    """Sessions that ended lately are known before the first request; what is over is forgotten now and then."""
     sessions = app[SESSIONS] = Sessions(app[POOL], app[TOKENS], app[CLOCK])
     await sessions.restore()
-    keeper = asyncio.create_task(_forget_old_answers(app), name="housekeeping")
+    keeper = asyncio.create_task(_forget_what_is_over(app), name="housekeeping")
     yield
     keeper.cancel()
     await asyncio.gather(keeper, return_exceptions=True)
@@ -213,10 +214,11 @@ async def _showtimes(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def _forget_old_answers(app: web.Application) -> None:
+async def _forget_what_is_over(app: web.Application) -> None:
     while True:
         try:
             await answers.forget_old(app[POOL], app[CLOCK].now())
+            await accounts.forget_ended(app[POOL], app[CLOCK].now())
         except Exception as error:  # noqa: BLE001 (it is tried again in an hour)
             _log.warning("housekeeping_failed", reason=repr(error))
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

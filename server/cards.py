@@ -15,7 +15,7 @@ from persistence import programme
 from persistence.catalog import Movie, Screen, Theatre
 from persistence.programme import ProgrammeFilter, Showtime, ShowtimeDetail
 from server.errors import invalid
-from server.keys import POOL, REGISTRY
+from server.keys import CLOCK, POOL, REGISTRY
 from server.requests import Cursor, Page
 from server.wire import money, rfc3339
 
@@ -65,6 +65,7 @@ def screen_card(screen: Screen) -> dict[str, Any]:
         "id": screen.id,
         "theatre_id": screen.theatre_id,
         "name": screen.name,
+        "format": screen.formats,
         "formats": screen.formats,
         "capacity": screen.capacity,
         "layout_id": screen.layout_id,
@@ -78,7 +79,7 @@ def showtime_card(request: web.Request, showtime: Showtime) -> dict[str, Any]:
         status, sales = public_status(actor.snapshot)
     else:
         free = showtime.free_seats
-        status, sales = showtime.status, _sales(showtime)
+        status, sales = _by_now(showtime, request.app[CLOCK].now())
     return {
         "id": showtime.id,
         "movie": {
@@ -126,7 +127,7 @@ def showtime_page(request: web.Request, detail: ShowtimeDetail) -> dict[str, Any
         "cancellation_policy": [
             {
                 "hours_before": step.hours_before,
-                "refund_pct": step.refund_bps / 100,
+                "refund_pct": _percent(step.refund_bps),
                 "fee": money(step.fee, detail.tariff.currency),
             }
             for step in detail.refund_policy
@@ -154,14 +155,26 @@ def _prices(tariff: Tariff) -> list[dict[str, Any]]:
     ]
 
 
-def _sales(showtime: Showtime) -> str:
-    """What the row says, in the words of `actors.seatmap.view`."""
-    if showtime.sales != "open":
-        return showtime.sales
+def _percent(bps: int) -> int | float:
+    return bps / 100 if bps % 100 else bps // 100
+
+
+def _by_now(showtime: Showtime, now: Instant) -> tuple[str, str]:
+    """Status and sales of a showtime that sleeps: the row, and what has fallen due since it was written."""
+    status, sales = showtime.status, showtime.sales
+    if status in ("scheduled", "running"):
+        if sales == "not_open" and showtime.sales_open_at <= now:
+            sales = "open"
+        if sales == "open" and showtime.sales_close_at <= now:
+            sales = "closed"
+        if showtime.starts_at <= now:
+            status = "running" if now < showtime.ends_at else "completed"
+    if sales != "open":
+        return status, sales
     if showtime.free_seats == 0:
-        return "sold_out"
+        return status, "sold_out"
     few = max(FEW_LEFT_SEATS, showtime.capacity // FEW_LEFT_PART)
-    return "few_left" if showtime.free_seats <= few else "open"
+    return status, "few_left" if showtime.free_seats <= few else "open"
 
 
 async def showtime_list(request: web.Request, wanted: ProgrammeFilter, page: Page) -> dict[str, Any]:
