@@ -184,7 +184,7 @@ class Connection:
 
     def control(self, kind: WSMsgType, payload: Any) -> None:
         if kind is WSMsgType.CLOSE:
-            self.end(CloseCode.DONE, "")
+            self.end(payload or CloseCode.DONE, "")
             self._transport.close()
         elif not self.watcher.closed:
             try:

@@ -413,6 +413,16 @@ async def test_a_showtime_that_was_rebuilt_goes_on_with_a_snapshot_of_its_new_ep
     assert watching.view().as_json() == view_of(await counter.seats()).as_json()
 
 
+@pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])
+async def test_a_client_that_says_goodbye_hears_its_own_code(counter: Counter, code: int) -> None:
+    watching = await watch(counter.house, counter.showtime_id)
+    await watching.next("snapshot")
+    assert await watching.socket.close(code=code)
+    assert watching.socket.close_code == code
+    await until(lambda: not counter.house.app[LIVE].connections)
+    assert list(counter.house.app[HUB]) == []
+
+
 async def test_hostile_messages_leave_the_server_standing(counter: Counter) -> None:
     bad = [b"", b"{", b"[]", b'{"type":[]}', b'{"type":"hold","seats":{}}', b"\xff", b'{"type":"auth","token":1}']
     for raw in bad:
