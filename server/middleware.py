@@ -83,7 +83,7 @@ def wrapper() -> Any:
             headers[X_REQUEST_ID] = request_id
             if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
                 headers.extend(_PAGE_HEADERS)
-            else:
+            elif response.status != 304:  # what a browser kept has its headers already, a page its own policy
                 headers.extend(_ANSWER_HEADERS)
             if hdrs.CACHE_CONTROL not in headers:
                 headers[hdrs.CACHE_CONTROL] = _NO_STORE

@@ -63,7 +63,7 @@ def change_hold(state: SeatMap, c: ChangeHold, now: Instant) -> Decision:
         _malformed(state, seats, ticket_types)
         or _over_limit(state, c.cause, len(c.add) - len(c.remove))
         or _taken(taken, c.add)
-        or _lone_seat(state, c.cause, taken, seats)
+        or (_lone_seat(state, c.cause, taken, seats) if c.add else None)  # giving a seat back is always welcome
     ):
         return no
     lines = pricing.quote(state.layout, state.terms.tariff, seats, ticket_types)

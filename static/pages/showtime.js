@@ -164,8 +164,8 @@ class Visit {
     const others = (error.body.suggestions?.[0] ?? []);
     const words = others.length ? `${error.message} ${t("suggest", { seats: listed(others) })}` : error.message;
     if (seats.length) this.map.explain(seats, words);
+    else toast(words, "refused");
     if (others.length) this.map.suggest(others);
-    toast(words, "refused");
     say(words);
     if (error.code === "hold_expired") this.setHold(null);
   }

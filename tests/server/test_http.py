@@ -221,3 +221,10 @@ def test_a_problem_carries_its_facts() -> None:
     made = Problem(409, "seats_unavailable", "Gone.", conflicts=[{"seat": "A1", "reason": "sold"}]).response("r1")
     assert isinstance(made.body, bytes)
     assert b'"conflicts":[{"seat":"A1","reason":"sold"}]' in made.body
+
+
+async def test_a_page_that_did_not_change_keeps_its_own_policy(house: House) -> None:
+    page = await house.get("/")
+    again = await house.get("/", headers={"If-None-Match": page.headers["ETag"]})
+    assert again.status == 304
+    assert "Content-Security-Policy" not in again.headers

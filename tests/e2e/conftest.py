@@ -1,0 +1,118 @@
+"""A house for the end-to-end tests: the real program, started as a user starts it, and a real browser."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.e2e.browser import FLAGS, find
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS_MAX = 60
+
+
+@dataclass
+class House:
+    """A running server with the demo week."""
+
+    url: str
+    showtimes: list[dict[str, Any]]
+    used: int = 0
+
+    def fresh_showtime(self) -> dict[str, Any]:
+        """An open showtime that no other test has touched."""
+        self.used += 1
+        return self.showtimes[self.used]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    folder = Path(tempfile.mkdtemp(prefix="marquee-e2e-"))
+    folder.chmod(0o755)
+    url = f"http://127.0.0.1:{(port := _free_port())}"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MARQUEE_")} | {
+        "MARQUEE_DATA_DIR": str(folder),
+        "MARQUEE_PORT": str(port),
+        "MARQUEE_LOG_LEVEL": "warning",
+    }
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "server"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        asyncio.run(_until_ready(url, process, folder / "server.log"))
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=15) == 0, (folder / "server.log").read_text()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    async with aiohttp.ClientSession() as session:
+        while time.monotonic() < deadline:
+            assert process.poll() is None, log.read_text()
+            try:
+                async with session.get(f"{url}/ready") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.1)
+    raise AssertionError(f"not ready after {START_SECONDS_MAX} s: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def house(server: str) -> House:
+    return House(server, asyncio.run(_open_showtimes(server)))
+
+
+async def _open_showtimes(url: str) -> list[dict[str, Any]]:
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/api/v1/showtimes?limit=100") as answer:
+        items = (await answer.json())["items"]
+    return [showtime for showtime in items if showtime["sales"] == "open"]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find(), args=list(FLAGS))
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def visitor(browser: Browser) -> AsyncIterator[Callable[..., Any]]:
+    """Makes a visitor with a browser profile of their own. Whatever their console complains of fails the test."""
+    complaints: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    async def come(**options: Any) -> Page:
+        context = await browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB"} | options)
+        contexts.append(context)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield come
+    for context in contexts:
+        await context.close()
+    assert complaints == []

@@ -1,0 +1,198 @@
+"""The site as people use it: two browsers, a purchase, a keyboard, a screen reader's view."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from tests.e2e.conftest import House
+
+pytestmark = pytest.mark.xdist_group("e2e")
+Visitor = Callable[..., Any]
+FIXTURES = sorted((Path(__file__).parents[1] / "fixtures" / "fold").glob("*.json"))
+
+
+async def open_map(page: Page, house: House, showtime: dict[str, Any]) -> None:
+    await page.goto(f"{house.url}/showtimes/{showtime['id']}")
+    await page.wait_for_selector("[data-seat]")
+    await expect(page.locator(".count")).to_contain_text("free")
+
+
+async def a_free_seat(page: Page) -> str:
+    """The seat that the keyboard reaches first: the best one."""
+    seat = await page.locator(".seat[tabindex='0']").get_attribute("data-seat")
+    assert seat is not None
+    return seat
+
+
+async def test_a_seat_clicked_in_one_browser_is_shown_held_in_another_at_once(house: House, visitor: Visitor):
+    showtime = house.fresh_showtime()
+    ana, bob = await visitor(), await visitor()
+    await open_map(ana, house, showtime)
+    await open_map(bob, house, showtime)
+    seat = await a_free_seat(ana)
+    # The guest's token is made with the first hold; from the second on a click is what it always is.
+    await ana.locator(f"[data-seat='{seat}']").click()
+    await expect(bob.locator(f"[data-seat='{seat}']")).to_have_class(_words("held"))
+    await ana.get_by_role("button", name="Let them go").click()
+    await expect(bob.locator(f"[data-seat='{seat}']")).to_have_class(_words("free"))
+    await bob.evaluate(
+        """(seat) => { window.seen = new Promise((resolve) => {
+            const node = document.querySelector(`[data-seat="${seat}"]`);
+            new MutationObserver(() => node.classList.contains("held") && resolve(Date.now()))
+                .observe(node, { attributes: true });
+        }); }""",
+        seat,
+    )
+    clicked_at = await ana.evaluate(
+        """(seat) => {
+            document.querySelector(`[data-seat="${seat}"]`).dispatchEvent(new MouseEvent("click", { bubbles: true }));
+            return Date.now();
+        }""",
+        seat,
+    )
+    seen_at = await bob.evaluate("window.seen")
+    assert seen_at - clicked_at < 300
+
+
+async def test_a_reload_keeps_the_hold_and_its_countdown(house: House, visitor: Visitor):
+    page = await visitor()
+    await open_map(page, house, house.fresh_showtime())
+    seat = await a_free_seat(page)
+    await page.locator(f"[data-seat='{seat}']").click()
+    await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(_words("mine"))
+    before = await _seconds_left(page)
+    await page.reload()
+    await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(_words("mine"))
+    after = await _seconds_left(page)
+    assert 0 <= before - after < 30
+    assert after > 500
+
+
+async def test_a_guest_buys_two_seats_and_gets_the_money_back(house: House, visitor: Visitor):
+    page = await visitor()
+    await open_map(page, house, house.fresh_showtime())
+    await page.get_by_role("button", name="Best available").click()
+    await expect(page.get_by_role("heading", name="Your 2 seats")).to_be_visible()
+    await page.get_by_label("Ticket for").first.select_option("child")
+    await expect(page.locator(".lines select").first).to_have_value("child")
+    total = await page.locator(".total b").inner_text()
+    await page.get_by_role("button", name="Go to payment").click()
+    await page.get_by_label("E-mail").fill("guest@demo.example")
+    await page.get_by_role("button", name="Continue").click()
+    await page.get_by_role("button", name=f"Pay {total}").click()
+    await expect(page.get_by_role("heading", name="Enjoy the film")).to_be_visible()
+    await expect(page.locator(".reference")).to_have_text(_words(""))
+    await expect(page.locator(".pass-seats li")).to_have_count(2)
+    await page.get_by_role("link", name="My bookings").click()
+    await page.locator(".ticket").click()
+    await page.get_by_role("button", name="Cancel this booking").click()
+    await page.get_by_role("button", name="Yes, cancel it").click()
+    await expect(page.locator(".eyebrow")).to_have_text("cancelled")
+
+
+async def test_somebody_who_is_late_is_told_which_seat_is_gone_and_why(house: House, visitor: Visitor):
+    showtime = house.fresh_showtime()
+    ana, bob = await visitor(), await visitor()
+    await open_map(ana, house, showtime)
+    await open_map(bob, house, showtime)
+    seat = await a_free_seat(ana)
+    await ana.locator(f"[data-seat='{seat}']").click()
+    await expect(bob.locator(f"[data-seat='{seat}']")).to_have_class(_words("held"))
+    await bob.locator(f"[data-seat='{seat}']").click(force=True)
+    await expect(bob.locator(".seat-note")).to_have_text(f"Somebody is choosing {seat} right now. It may come back.")
+
+
+async def test_seats_can_be_held_and_let_go_with_the_keyboard_alone(house: House, visitor: Visitor):
+    page = await visitor()
+    await open_map(page, house, house.fresh_showtime())
+    await page.locator(".seat[tabindex='0']").focus()
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("ArrowUp")
+    seat = await page.evaluate("document.activeElement.dataset.seat")
+    await page.keyboard.press("Enter")
+    held = page.locator(f"[data-seat='{seat}']")
+    await expect(held).to_have_attribute("aria-pressed", "true")
+    assert await page.evaluate("document.activeElement.dataset.seat") == seat
+    await expect(page.locator("#say")).to_contain_text("yours for now")
+    await page.keyboard.press("Enter")
+    await expect(held).to_have_attribute("aria-pressed", "false")
+
+
+async def test_signing_in_shows_the_demo_customer(house: House, visitor: Visitor):
+    page = await visitor()
+    await page.goto(f"{house.url}/sign-in")
+    await page.get_by_label("E-mail").fill("ana@demo.example")
+    await page.get_by_label("Password").fill("marquee-demo")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("width", [390, 1440])
+async def test_no_page_has_a_serious_barrier(house: House, visitor: Visitor, scheme: str, width: int):
+    page = await visitor(color_scheme=scheme, viewport={"width": width, "height": 900})
+    showtime = house.showtimes[0]
+    for path, ready in (("/", ".film"), (f"/movies/{showtime['movie']['id']}", ".time"), ("/sign-in", "form")):
+        await page.goto(house.url + path)
+        await page.wait_for_selector(ready)
+        assert await _barriers(page) == [], path
+    await open_map(page, house, showtime)
+    assert await _barriers(page) == [], "seat map"
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "wider than the screen"
+
+
+async def test_free_seats_in_the_lobby_move_while_one_looks(house: House, visitor: Visitor):
+    showtime = house.fresh_showtime()
+    ana, bob = await visitor(), await visitor()
+    await bob.goto(f"{house.url}/?date={showtime['business_date']}")
+    time_button = bob.locator(f"a[href='/showtimes/{showtime['id']}'] .free")
+    before = await time_button.inner_text()
+    await open_map(ana, house, showtime)
+    await ana.get_by_role("button", name="Best available").click()
+    await expect(time_button).not_to_have_text(before)
+
+
+async def test_the_browsers_fold_agrees_with_the_servers(house: House, visitor: Visitor):
+    assert FIXTURES, "no fixtures"
+    page = await visitor()
+    await page.goto(house.url)
+    for path in FIXTURES:
+        for case in _cases(json.loads(path.read_text())):
+            got = await page.evaluate(
+                """async ({ before, frames }) => {
+                    const { fold, viewOf, asJson, RESYNC } = await import("/static/live/fold.js");
+                    let view = before === null ? null : viewOf(before);
+                    for (const frame of frames) { view = fold(view, frame); if (view === RESYNC) return RESYNC; }
+                    return view === null ? null : asJson(view);
+                }""",
+                {"before": case["before"], "frames": case["frames"]},
+            )
+            assert got == case["after"], (path.name, case.get("name"))
+
+
+def _cases(document: Any) -> list[dict[str, Any]]:
+    return document if isinstance(document, list) else document.get("cases", [document])
+
+
+async def _seconds_left(page: Page) -> int:
+    minutes, seconds = (await page.locator(".ring .left").inner_text()).split(":")
+    return int(minutes) * 60 + int(seconds)
+
+
+async def _barriers(page: Page) -> list[str]:
+    found = await Axe().run(page)
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:160]} {one['nodes'][0].get('failureSummary', '')[:200]}"
+        for one in found.response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def _words(word: str) -> Any:
+    return re.compile(rf"(^|\s){word}(\s|$)" if word else r"^[A-Z0-9]{6,10}$")
