@@ -24,7 +24,6 @@ class Transport(Protocol):
 
     def write(self, data: bytes, /) -> None: ...
     def get_write_buffer_size(self) -> int: ...
-    def is_closing(self) -> bool: ...
     def close(self) -> None: ...
     def abort(self) -> None: ...
 
@@ -48,11 +47,9 @@ class Watcher:
         """Write a frame that a later one would make up for, unless the socket is behind."""
         if self._answers:
             self.flush()  # a snapshot among them must not arrive after this, which is newer
-        transport = self.transport
-        # Some event loops raise when a connection that is just being lost is written to, hence the second question.
-        if self.stale_since is None and not self.closed and not transport.is_closing():
-            transport.write(frame)
-            if transport.get_write_buffer_size() > self._backlog_max:
+        if self.stale_since is None and not self.closed:
+            self._write(frame)
+            if self.transport.get_write_buffer_size() > self._backlog_max:
                 self._gate.conflate(self)
 
     def send(self, frame: bytes) -> None:
@@ -67,9 +64,9 @@ class Watcher:
     def flush(self) -> None:
         frames, self._answers = self._answers, []
         self._answers_bytes = 0
-        if self.closed or not frames or self.transport.is_closing():
+        if self.closed or not frames:
             return
-        self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+        self._write(frames[0] if len(frames) == 1 else b"".join(frames))
         backlog = self.transport.get_write_buffer_size()
         if backlog > self._gate.limits.unread_bytes_max:
             self.close(CloseCode.TOO_SLOW, "answers are not read")
@@ -81,10 +78,9 @@ class Watcher:
         if not self.closed:
             self.flush()
         if not self.closed:
+            self._write(close_frame(code, reason))
             self.closed = True
-            if not self.transport.is_closing():
-                self.transport.write(close_frame(code, reason))
-                self._gate.see_off(self.transport)
+            self._gate.see_off(self.transport)
 
     def catch_up(self, now: Instant) -> bool:
         """Whether a conflated socket needs no more looking after: it drained, or its time is up."""
@@ -98,6 +94,13 @@ class Watcher:
             self.close(CloseCode.TOO_SLOW, "frames are not read")
             return True
         return False
+
+    def _write(self, data: bytes) -> None:
+        """Write, unless the connection was lost a moment ago: uvloop raises then, asyncio takes no notice."""
+        try:
+            self.transport.write(data)
+        except RuntimeError:
+            self.closed = True
 
 
 class Gate:

@@ -161,18 +161,21 @@ class Story:
 
 
 class FakeTransport:
-    """Collects what is written. While `stuck`, everything stays in the write buffer."""
+    """Collects what is written. While `stuck`, all of it stays in the write buffer; when `lost`, writing raises."""
 
     def __init__(self) -> None:
         self.written = bytearray()
         self.writes = 0
         self.stuck = False
+        self.lost = False
         self.closed = False
         self.aborted = False
         self._read = 0
         self._buffered = 0
 
     def write(self, data: bytes) -> None:
+        if self.lost:
+            raise RuntimeError("the handler is closed")
         self.written += data
         self.writes += 1
         if self.stuck:
@@ -180,9 +183,6 @@ class FakeTransport:
 
     def get_write_buffer_size(self) -> int:
         return self._buffered
-
-    def is_closing(self) -> bool:
-        return self.closed
 
     def drain(self) -> None:
         self.stuck = False

@@ -271,6 +271,22 @@ async def test_a_reader_that_stays_stuck_is_closed_with_4408_and_cut_off() -> No
     assert stuck.read() == []
 
 
+async def test_a_connection_that_is_just_being_lost_disturbs_nobody() -> None:
+    house = House(Limits(slice_sockets=2))
+    screens = [await house.join() for _ in range(6)]
+    screens[2][1].lost = True
+    screens[3][0].send(frames.pong(1))
+    for seat in ("A1", "A2", "A3"):
+        house.story.hold(seat)
+        await house.pass_time(100)
+        await turns(10)
+    for watcher, screen in screens:
+        if screen.lost:
+            assert watcher.closed
+        else:
+            assert folded(screen.read()).as_json() == truth(house.story)
+
+
 async def test_answers_that_nobody_reads_end_the_socket_before_memory_grows() -> None:
     house = House(Limits(backlog_bytes_max=1_000, unread_bytes_max=4_000))
     watcher, stuck = await house.join()
