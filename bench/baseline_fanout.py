@@ -11,7 +11,7 @@ from typing import Final
 import uvloop
 from aiohttp import web
 
-SOCKETS: Final = web.AppKey("sockets", set)
+SOCKETS: Final = web.AppKey("sockets", set[web.WebSocketResponse])
 GREETING: Final = '{"type":"snapshot","epoch":1,"seq":0}'
 
 
@@ -30,7 +30,8 @@ async def live(request: web.Request) -> web.WebSocketResponse:
 
 async def publish(request: web.Request) -> web.Response:
     text = await request.text()
-    for socket in tuple(request.app[SOCKETS]):
+    sockets = request.app[SOCKETS]
+    for socket in tuple(sockets):
         await socket.send_str(text)
     return web.Response(status=204)
 
