@@ -59,7 +59,13 @@ async def database(config: Config, *, guest: bool = False) -> AsyncIterator[str]
             await migrate(config.database_url)
         yield config.database_url
         return
-    from persistence.embedded import EmbeddedPostgres
+    try:
+        from persistence.embedded import EmbeddedPostgres
+    except ModuleNotFoundError as error:
+        raise SettingsRefused(
+            "MARQUEE_DATABASE_URL is not set and the embedded database is not installed. "
+            "Set it, or install marquee[demo]."
+        ) from error
 
     async with EmbeddedPostgres(config.data_dir, guest=guest) as postgres:
         await migrate(postgres.dsn)
@@ -207,8 +213,8 @@ def _say(sentence: str) -> None:
 
 
 def _refusals() -> tuple[type[Exception], ...]:
+    from persistence.binaries import EmbeddedFailed
     from persistence.database import SchemaRefused
-    from persistence.embedded import EmbeddedFailed
     from server.importing import ImportRefused
 
     return (SettingsRefused, SchemaRefused, EmbeddedFailed, ImportRefused)
