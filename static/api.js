@@ -1,6 +1,6 @@
 // The REST side: one `call` for everything, problems as exceptions, tokens kept fresh, guests minted when first needed.
 
-import { known, t } from "./i18n.js";
+import { known, listed, t } from "./i18n.js";
 
 const STORE = "marquee.session";
 let session = JSON.parse(localStorage.getItem(STORE) || "null");
@@ -17,7 +17,8 @@ export class ProblemError extends Error {
 
 export function sentence(problem) {
   const key = `problem.${problem.code}`;
-  if (known(key)) return t(key, problem);
+  const seats = listed((problem.conflicts ?? []).map((conflict) => conflict.seat));
+  if (known(key)) return t(key, { ...problem, seats });
   return problem.detail || t("problem.unknown");
 }
 

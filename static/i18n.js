@@ -4,10 +4,13 @@ const LANGUAGES = ["en", "de"];
 let words = {};
 let fallback = {};
 export let language = "en";
+// How figures are written: the reader's own region where it speaks the chosen language (24 hours in en-GB).
+let region = "en";
 
 export async function loadWords() {
   const wished = localStorage.getItem("marquee.language") || navigator.language.slice(0, 2);
   language = LANGUAGES.includes(wished) ? wished : "en";
+  region = navigator.languages.find((one) => one.startsWith(language)) ?? language;
   fallback = await read("en");
   words = language === "en" ? fallback : await read(language);
   document.documentElement.lang = language;
@@ -38,7 +41,7 @@ const exponents = new Map();
 
 export function money({ amount, currency }) {
   if (!exponents.has(currency)) {
-    const format = new Intl.NumberFormat(language, { style: "currency", currency });
+    const format = new Intl.NumberFormat(region, { style: "currency", currency });
     exponents.set(currency, { format, digits: format.resolvedOptions().maximumFractionDigits });
   }
   const { format, digits } = exponents.get(currency);
@@ -47,21 +50,21 @@ export function money({ amount, currency }) {
 
 // Times of a showtime are the theatre's: `local` has no offset, so it is read as it stands.
 export function clockTime(local) {
-  return new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }).format(new Date(local.slice(0, 19)));
+  return new Intl.DateTimeFormat(region, { hour: "numeric", minute: "2-digit" }).format(new Date(local.slice(0, 19)));
 }
 
 export function longDay(day) {
-  return new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" }).format(new Date(`${day.slice(0, 10)}T12:00`));
+  return new Intl.DateTimeFormat(region, { weekday: "long", day: "numeric", month: "long" }).format(new Date(`${day.slice(0, 10)}T12:00`));
 }
 
 export function shortDay(day) {
   const date = new Date(`${day}T12:00`);
   return {
-    weekday: new Intl.DateTimeFormat(language, { weekday: "short" }).format(date),
-    date: new Intl.DateTimeFormat(language, { day: "numeric", month: "short" }).format(date),
+    weekday: new Intl.DateTimeFormat(region, { weekday: "short" }).format(date),
+    date: new Intl.DateTimeFormat(region, { day: "numeric", month: "short" }).format(date),
   };
 }
 
 export function listed(items) {
-  return new Intl.ListFormat(language, { style: "long", type: "conjunction" }).format(items);
+  return new Intl.ListFormat(region, { style: "long", type: "conjunction" }).format(items);
 }

@@ -12,7 +12,7 @@ export function ring({ until, whole, now, onEnd }) {
     s("svg", { viewBox: "0 0 36 36", "aria-hidden": "true" }, s("circle", { cx: 18, cy: 18, r: 15, class: "rest" }), arc), text);
   let spoken = null;
   const step = () => {
-    const left = Math.max(0, Math.ceil((until - now()) / 1000));
+    const left = Math.max(0, Math.round((until - now()) / 1000));
     text.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
     arc.setAttribute("stroke-dashoffset", AROUND * (1 - Math.min(1, left / whole)));
     place.classList.toggle("last", left <= 60);

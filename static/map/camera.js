@@ -2,6 +2,7 @@
 
 const ZOOM_MAX = 5;
 const FRICTION = 0.92;
+const UNIT_MAX = 1.45;
 
 export class Camera {
   constructor(svg, box, onMove) {
@@ -14,6 +15,7 @@ export class Camera {
     // A drag must not end as a click on the seat under the finger.
     svg.addEventListener("click", (event) => { if (this.dragged) { event.stopPropagation(); event.preventDefault(); } }, true);
     this.#show();
+    new ResizeObserver(() => this.#show()).observe(svg);
   }
 
   get zoomed() { return this.box.width < this.home.width * 0.98; }
@@ -44,13 +46,17 @@ export class Camera {
     box.x = Math.min(Math.max(box.x, home.x), home.x + home.width - box.width);
     box.y = Math.min(Math.max(box.y, home.y), home.y + home.height - box.height);
     this.svg.setAttribute("viewBox", `${box.x} ${box.y} ${box.width} ${box.height}`);
+    // Words keep their size at every zoom; numbers that would not fit into their seat wait for a closer look.
+    const unit = this.#scale();
+    this.svg.style.setProperty("--unit", `${unit}px`);
+    this.svg.classList.toggle("far", unit > UNIT_MAX);
     this.svg.classList.toggle("zoomed", this.zoomed);
     this.onMove?.(box);
   }
 
   #scale() {
     const frame = this.svg.getBoundingClientRect();
-    return Math.max(this.box.width / frame.width, this.box.height / frame.height);
+    return frame.width ? Math.max(this.box.width / frame.width, this.box.height / frame.height) : 1;
   }
 
   #point(event) {

@@ -73,7 +73,7 @@ export class SeatMap {
 
   #draw(place) {
     const { box } = this.chart;
-    const home = { x: (box.left - 2.2) * PITCH, y: (box.front - 3.4) * PITCH,
+    const home = { x: (box.left - 2.2) * PITCH, y: (box.front - 3.9) * PITCH,
       width: (box.right - box.left + 4.4) * PITCH, height: (box.back - box.front + 5) * PITCH };
     this.svg = s("svg", { class: "seatmap", role: "group", "aria-label": t("map.label"), "aria-describedby": "map-help",
       preserveAspectRatio: "xMidYMid meet" }, this.#patterns(), this.#surroundings(home), [...this.chart.layout.rows].map((row) => this.#row(row)));
@@ -81,8 +81,8 @@ export class SeatMap {
     this.note = h("div", { class: "seat-note", role: "alert", hidden: true });
     this.minimap = this.chart.seats.size > MINIMAP_SEATS ? h("canvas", { class: "minimap", width: 168, height: Math.round(168 * home.height / home.width), "aria-hidden": "true" }) : null;
     this.home = home;
-    place.replaceChildren(h("div", { class: "map-frame" }, this.svg, this.note, this.minimap, this.#buttons(),
-      h("p", { id: "map-help", class: "unseen" }, t("map.help"))));
+    place.replaceChildren(h("div", { class: "map-frame" }, this.svg, this.note, this.minimap,
+      h("p", { id: "map-help", class: "unseen" }, t("map.help"))), this.#buttons());
     this.camera = new Camera(this.svg, home, () => this.#paintMinimap());
     this.svg.addEventListener("keydown", (event) => this.#key(event));
     this.svg.addEventListener("click", (event) => this.#click(event));

@@ -4,11 +4,11 @@ import { get } from "../api.js";
 import { h, skeleton } from "../dom.js";
 import { t } from "../i18n.js";
 import { watchLobby } from "../live/channel.js";
-import { art, dayStrip, everyShowtime, timeButton } from "./lobby.js";
+import { art, dayStrip, every, timeButton } from "./lobby.js";
 
 export async function show(main, [id]) {
   const done = skeleton(main, 3);
-  const [film, showtimes] = await Promise.all([get(`/movies/${id}`), everyShowtime(`movie_id=${id}`)]);
+  const [film, showtimes] = await Promise.all([get(`/movies/${id}`), every(`/showtimes?movie_id=${id}`)]);
   done();
   const days = [...new Set(showtimes.map((showtime) => showtime.business_date))].sort();
   const counts = new Map();

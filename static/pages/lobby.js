@@ -13,7 +13,9 @@ export async function show(main, _parts, { open }) {
   const days = facets.dates.map((date) => date.date ?? date);
   const day = days.includes(query.get("date")) ? query.get("date") : days[0];
   const city = query.get("city") ?? "";
-  const showtimes = day ? await everyShowtime(`date=${day}${city ? `&city=${encodeURIComponent(city)}` : ""}`) : [];
+  const [showtimes, films] = await Promise.all([
+    day ? every(`/showtimes?date=${day}${city ? `&city=${encodeURIComponent(city)}` : ""}`) : [], every("/movies?")]);
+  const known = new Map(films.map((film) => [film.id, film]));
   done();
   const go = (change) => {
     const next = new URLSearchParams({ ...Object.fromEntries(query), ...change });
@@ -25,17 +27,17 @@ export async function show(main, _parts, { open }) {
     h("section", { class: "hero wide" }, h("h1", {}, t("lobby.title")), h("p", { class: "lead" }, t("lobby.lead"))),
     h("section", { class: "filters wide" }, dayStrip(days, day, (date) => go({ date })), cityPicker(facets.cities, city, (name) => go({ city: name }))),
     h("section", { class: "films wide", "aria-label": t("lobby.films") },
-      showtimes.length ? byFilm(showtimes).map((film) => filmCard(film, counts)) : h("p", { class: "empty" }, t("lobby.nothing"))));
+      showtimes.length ? byFilm(showtimes, known).map((film) => filmCard(film, counts)) : h("p", { class: "empty" }, t("lobby.nothing"))));
   return watchLobby((free) => {
     for (const [id, seats] of Object.entries(free)) counts.get(id)?.(seats);
   });
 }
 
-export async function everyShowtime(query) {
+export async function every(path) {
   const items = [];
   let cursor = null;
   do {
-    const page = await get(`/showtimes?${query}&limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+    const page = await get(`${path}&limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
     items.push(...page.items);
     cursor = page.next_cursor;
   } while (cursor);
@@ -55,10 +57,11 @@ function cityPicker(cities, chosen, choose) {
     h("button", { type: "button", class: "chip", "aria-pressed": String(name === chosen), onclick: () => choose(name) }, name || t("lobby.everywhere"))));
 }
 
-function byFilm(showtimes) {
+// A showtime names its film in short; the poster needs all of it.
+function byFilm(showtimes, known) {
   const films = new Map();
   for (const showtime of showtimes) {
-    const film = films.get(showtime.movie.id) ?? { ...showtime.movie, theatres: new Map() };
+    const film = films.get(showtime.movie.id) ?? { ...showtime.movie, ...known.get(showtime.movie.id), theatres: new Map() };
     const theatre = film.theatres.get(showtime.theatre.id) ?? { ...showtime.theatre, showtimes: [] };
     theatre.showtimes.push(showtime);
     film.theatres.set(theatre.id, theatre);

@@ -38,7 +38,7 @@ class Visit {
     this.count = h("span", { class: "count" });
     return h("div", { class: "showtime wide" },
       h("header", { class: "showtime-head" },
-        h("h1", {}, showtime.movie.title),
+        h("h1", {}, h("a", { href: `/movies/${showtime.movie.id}`, "data-link": true }, showtime.movie.title)),
         h("p", { class: "facts" }, `${longDay(showtime.starts_at_local)}, ${clockTime(showtime.starts_at_local)} · ${showtime.theatre.name}, ${showtime.screen.name} · ${showtime.format} · ${showtime.language}`)),
       h("div", { class: "stage" }, h("div", { class: "tools" }, this.partyPicker(), this.count), this.mapPlace, this.legend(), this.state),
       this.cart);
@@ -161,13 +161,28 @@ class Visit {
 
   refused(error) {
     const seats = error.body.conflicts?.map((conflict) => conflict.seat) ?? error.body.orphans ?? [];
-    const others = (error.body.suggestions?.[0] ?? []);
+    const others = error.body.suggestions?.[0] ?? (error.code === "seats_unavailable" ? this.near(seats[0], seats) : []);
     const words = others.length ? `${error.message} ${t("suggest", { seats: listed(others) })}` : error.message;
     if (seats.length) this.map.explain(seats, words);
     else toast(words, "refused");
     if (others.length) this.map.suggest(others);
     say(words);
     if (error.code === "hold_expired") this.setHold(null);
+  }
+
+  // The nearest seats of the same row that would do instead.
+  near(label, lost) {
+    const { seats } = this.map.chart;
+    const from = seats.get(label);
+    if (!from) return [];
+    const free = (seat) => this.map.isFree(seat) && !lost.includes(seat);
+    const row = [...seats.values()].filter((seat) => seat.row === from.row && seat.zone === from.zone && free(seat.seat));
+    row.sort((a, b) => Math.abs(a.x - from.x) - Math.abs(b.x - from.x));
+    for (const seat of row) {
+      const run = party(seats, seat.seat, this.size, free);
+      if (run.length === this.size) return run;
+    }
+    return [];
   }
 
   // Over the socket when it is there, else over REST: the same key, the same command.
@@ -226,9 +241,8 @@ class Visit {
       this.cart.replaceChildren(h("h2", {}, t("cart.title")), h("p", { class: "hint" }, t("cart.hint")));
       return;
     }
-    const kept = this.cart.open;
     this.cart.replaceChildren(
-      h("div", { class: "cart-head" }, h("h2", {}, t("cart.yours", { count: hold.seats.length })), this.ring.element),
+      h("div", { class: "cart-head" }, h("h2", {}, t("cart.yours", { count: hold.seats.length })), this.ring.element, this.unfold()),
       h("ul", { class: "lines" }, hold.seats.map((line) => this.line(line))),
       h("p", { class: "total" }, h("span", {}, t("cart.total")), h("b", {}, money(hold.total))),
       h("p", { class: "hint" }, t("cart.all_in")),
@@ -236,7 +250,14 @@ class Visit {
         h("button", { type: "button", class: "button act", onclick: () => this.checkout() }, t("cart.pay")),
         hold.renewals_left > 0 ? h("button", { type: "button", class: "button quiet", onclick: () => this.renew() }, t("cart.renew")) : null,
         h("button", { type: "button", class: "plain", onclick: () => this.release() }, t("cart.release"))));
-    this.cart.open = kept;
+  }
+
+  // On a phone the lines stay folded away, so that the map stays in view.
+  unfold() {
+    const button = h("button", { type: "button", class: "round small unfold", "aria-label": t("cart.lines"), onclick: () => show(!this.cart.classList.contains("unfolded")) }, "⌃");
+    const show = (open) => { this.cart.classList.toggle("unfolded", open); button.setAttribute("aria-expanded", String(open)); };
+    show(this.cart.classList.contains("unfolded"));
+    return button;
   }
 
   line(line) {
