@@ -4,7 +4,7 @@ Refusals are values (see `seatmap.refusals`); an exception here means that the w
 not the one to ask. The edge answers all of them with 503 and `Retry-After`, except `UnknownShowtime` (404).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,6 +47,8 @@ class Loaded:
 
     epoch: int
     state: SeatMap
+    older: Collection[str] = frozenset()
+    """The retryable command ids in the log that the state's memory does not reach back to."""
 
 
 class Journal(Protocol):

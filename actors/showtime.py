@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.limits import Limits
-from actors.ports import Clock, Handle, Journal, Publisher, Rejected, WorldFailure
+from actors.ports import Clock, Handle, Journal, Loaded, Publisher, Rejected, WorldFailure
 from actors.runtime.actor import Actor
 from actors.seatmap.commands import ActorKind, Cause, Command, Expire
 from actors.seatmap.events import Event, Record
@@ -68,13 +68,15 @@ class Judgement:
 
 class ShowtimeActor(Actor[Envelope]):
     def __init__(
-        self, showtime_id: str, epoch: int, state: SeatMap, journal: Journal, publisher: Publisher, clock: Clock,
+        self, showtime_id: str, loaded: Loaded, journal: Journal, publisher: Publisher, clock: Clock,
         limits: Limits,
     ) -> None:  # fmt: skip
         super().__init__(limits.mailbox_messages_max)
         self.showtime_id = showtime_id
-        self.epoch = epoch
-        self._durable = state
+        self.epoch = loaded.epoch
+        self._durable = loaded.state
+        self._older = loaded.older
+        self._remembered_since = loaded.state.memory.since
         self._journal = journal
         self._publisher = publisher
         self._clock = clock
@@ -83,7 +85,7 @@ class ShowtimeActor(Actor[Envelope]):
         self._refused: OrderedDict[str, tuple[int, Refused]] = OrderedDict()
         self._alarm: Handle | None = None
         self._alarm_at: Instant = NEVER
-        self._kept_version = state.version
+        self._kept_version = loaded.state.version
         self._keeping: asyncio.Task[None] | None = None
         self.busy_at: Instant = clock.now()
         self._set_alarm()
@@ -202,12 +204,15 @@ class ShowtimeActor(Actor[Envelope]):
     async def _ask_the_log(self, batch: Sequence[Envelope]) -> dict[str, tuple[Record, ...]]:
         """What retries may be repeating from before this memory begins."""
         memory = self._durable.memory
-        if memory.since <= 1:
+        forgot = memory.since > self._remembered_since  # it grew so long that it let go of commands which `_older` does not list
+        if not self._older and not forgot:
             return {}
         wanted = [
-            envelope.command.cause.command_id
-            for envelope in batch
-            if envelope.command.cause.retryable and memory.recall(envelope.command.cause.command_id) is None
+            cause.command_id
+            for cause in (envelope.command.cause for envelope in batch)
+            if cause.retryable
+            and (forgot or cause.command_id in self._older)
+            and memory.recall(cause.command_id) is None
         ]
         past: dict[str, tuple[Record, ...]] = {}
         if wanted:

@@ -140,9 +140,7 @@ class Showtimes:
         loaded = await self._journal.acquire(showtime_id)
         if (alarm := self._alarms.pop(showtime_id, None)) is not None:
             alarm.cancel()
-        actor = ShowtimeActor(
-            showtime_id, loaded.epoch, loaded.state, self._journal, self._publisher, self._clock, self._limits
-        )
+        actor = ShowtimeActor(showtime_id, loaded, self._journal, self._publisher, self._clock, self._limits)
         self._born_at[showtime_id] = self._clock.now()
         actor.run(f"showtime {showtime_id}", partial(self._ended, actor))
         self._publisher.publish(loaded.epoch, (), loaded.state)

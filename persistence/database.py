@@ -47,6 +47,7 @@ def open_pool(dsn: str) -> Pool:
         min_size=1,
         max_size=POOL_CONNECTIONS_MAX,
         init=_prepare,
+        reset=_keep,
         command_timeout=COMMAND_SECONDS_MAX,
         server_settings={"application_name": "marquee"},
     )
@@ -130,6 +131,10 @@ def _refuse_what_does_not_fit(applied: dict[int, str], migrations: list[Migratio
 def _read(path: Path) -> Migration:
     sql = path.read_text()
     return Migration(int(path.name.split("_")[0]), path.stem, sql, hashlib.sha256(sql.encode()).hexdigest())
+
+
+async def _keep(_connection: Connection) -> None:
+    """Nobody changes a pooled connection's settings, so giving it back needs no round trip to undo that."""
 
 
 async def _prepare(connection: WriterConnection) -> None:

@@ -233,11 +233,12 @@ class PgJournal:
         if head is None:
             raise UnknownShowtime(showtime_id)
         epoch, version, kept = head
-        state: SeatMap | None = None
-        if kept is not None:
-            state = codec.snapshot_in(kept, await self._layouts.layout(codec.snapshot_layout(kept)))
-        state = await read_on(self._pool, self._layouts, showtime_id, state, version, epoch)
-        return Loaded(epoch, state)
+        if kept is None:
+            return Loaded(epoch, await read_on(self._pool, self._layouts, showtime_id, None, version, epoch))
+        snapshot = codec.snapshot_in(kept, await self._layouts.layout(codec.snapshot_layout(kept)))
+        older = await self._pool.fetch(statements.KEYS, showtime_id, snapshot.version)
+        state = await read_on(self._pool, self._layouts, showtime_id, snapshot, version, epoch)
+        return Loaded(epoch, state, frozenset(row[0] for row in older))
 
     async def _open(self) -> None:
         """A fresh writer connection, vetted and prepared."""

@@ -159,6 +159,8 @@ RECALL: Final = """
 SELECT epoch, version, to_millis(at), key::text, schema, kind, body::text FROM event
 WHERE showtime_id = $1 AND key = ANY($2::uuid[]) ORDER BY version"""
 
+KEYS: Final = "SELECT DISTINCT key::text FROM event WHERE showtime_id = $1 AND key IS NOT NULL AND version <= $2"
+
 LOCATE: Final = "SELECT showtime_id::text FROM stream WHERE number = $1"
 DEADLINES: Final = "SELECT showtime_id::text, deadline FROM stream WHERE deadline IS NOT NULL"
 

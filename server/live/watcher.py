@@ -46,8 +46,11 @@ class Watcher:
     def offer(self, frame: bytes) -> None:
         """Write a frame that a later one would make up for, unless the socket is behind."""
         if self._answers:
-            self.flush()  # a snapshot among them must not arrive after this, which is newer
-        if self.stale_since is None and not self.closed:
+            # Answers go first, in the same write: a snapshot among them must not arrive after this, which is newer.
+            if self.stale_since is None:
+                self._answers.append(frame)
+            self.flush()
+        elif self.stale_since is None and not self.closed:
             self._write(frame)
             if self.transport.get_write_buffer_size() > self._backlog_max:
                 self._gate.conflate(self)
