@@ -224,7 +224,8 @@ def test_a_problem_carries_its_facts() -> None:
 
 
 async def test_a_page_that_did_not_change_keeps_its_own_policy(house: House) -> None:
-    page = await house.get("/")
-    again = await house.get("/", headers={"If-None-Match": page.headers["ETag"]})
+    page = await house.client.get("/")
+    again = await house.client.get("/", headers={"If-None-Match": page.headers["ETag"]})
+    assert "script-src 'self'" in page.headers["Content-Security-Policy"]
     assert again.status == 304
     assert "Content-Security-Policy" not in again.headers
