@@ -27,6 +27,10 @@ export class Camera {
     this.#show();
   }
 
+  get far() { return this.#scale() > UNIT_MAX; }
+
+  approach(event) { this.zoom(this.#scale(), this.#point(event)); }
+
   reset() { this.box = { ...this.home }; this.#show(); }
 
   pan(dx, dy) { this.box.x += dx; this.box.y += dy; this.#show(); }
@@ -49,7 +53,7 @@ export class Camera {
     // Words keep their size at every zoom; numbers that would not fit into their seat wait for a closer look.
     const unit = this.#scale();
     this.svg.style.setProperty("--unit", `${unit}px`);
-    this.svg.classList.toggle("far", unit > UNIT_MAX);
+    this.svg.classList.toggle("far", this.far);
     this.svg.classList.toggle("zoomed", this.zoomed);
     this.onMove?.(box);
   }

@@ -208,6 +208,11 @@ export class SeatMap {
   #click(event) {
     const label = event.target.closest("[data-seat]")?.dataset.seat;
     if (!label) return;
+    // A finger is wider than a seat seen from afar: the first tap comes closer, the next one takes.
+    if (event.pointerType === "touch" && this.camera.far) {
+      this.camera.approach(event);
+      return;
+    }
     this.#moveFocus(label, false);
     this.onPick(label);
   }
