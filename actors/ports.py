@@ -47,6 +47,9 @@ class Loaded:
 
     epoch: int
     state: SeatMap
+    kept: int = 0
+    """The version of the snapshot that recovery began with, 0 without one."""
+
     older: Collection[str] = frozenset()
     """The retryable command ids in the log that the state's memory does not reach back to."""
 

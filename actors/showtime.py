@@ -85,7 +85,7 @@ class ShowtimeActor(Actor[Envelope]):
         self._refused: OrderedDict[str, tuple[int, Refused]] = OrderedDict()
         self._alarm: Handle | None = None
         self._alarm_at: Instant = NEVER
-        self._kept_version = loaded.state.version
+        self._kept_version = loaded.kept
         self._keeping: asyncio.Task[None] | None = None
         self.busy_at: Instant = clock.now()
         self._set_alarm()
@@ -204,7 +204,9 @@ class ShowtimeActor(Actor[Envelope]):
     async def _ask_the_log(self, batch: Sequence[Envelope]) -> dict[str, tuple[Record, ...]]:
         """What retries may be repeating from before this memory begins."""
         memory = self._durable.memory
-        forgot = memory.since > self._remembered_since  # it grew so long that it let go of commands which `_older` does not list
+        forgot = (
+            memory.since > self._remembered_since
+        )  # it grew so long that it let go of commands which `_older` does not list
         if not self._older and not forgot:
             return {}
         wanted = [

@@ -51,6 +51,7 @@ class Showtimes:
         self._draining = False
 
     async def __aenter__(self) -> "Showtimes":
+        self._loop = asyncio.get_running_loop()
         for showtime_id, deadline in await self._journal.deadlines():
             self._wake_at(showtime_id, deadline)
         self._pass = self._clock.call_at(self._clock.now() + PASSIVATION_PASS_MS, self._passivate_idle)
@@ -87,7 +88,7 @@ class Showtimes:
 
     async def ask(self, showtime_id: str, command: Command) -> Reply:
         """Send a command and wait for its durable outcome. Raises what `ports` names; nothing is retried."""
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Reply] = self._loop.create_future()
         actor = await self.actor(showtime_id)
         try:
             actor.post(command, partial(_settle, future))
@@ -172,7 +173,7 @@ class Showtimes:
 
     def _ring(self, showtime_id: str) -> None:
         self._alarms.pop(showtime_id, None)
-        wake = asyncio.get_running_loop().create_task(self._wake(showtime_id), name=f"wake {showtime_id}")
+        wake = self._loop.create_task(self._wake(showtime_id), name=f"wake {showtime_id}")
         self._wakes.add(wake)
         wake.add_done_callback(self._wakes.discard)
 
@@ -199,7 +200,7 @@ class Showtimes:
     def _passivate(self, actor: ShowtimeActor) -> None:
         """No await between finding it idle and forgetting it: the next message starts a fresh actor."""
         self._registry.forget(actor.showtime_id, actor)
-        sleep = asyncio.get_running_loop().create_task(self._put_to_sleep(actor))
+        sleep = self._loop.create_task(self._put_to_sleep(actor))
         self._wakes.add(sleep)
         sleep.add_done_callback(self._wakes.discard)
 

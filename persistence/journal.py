@@ -75,14 +75,22 @@ class _Pending:
 
     __slots__ = ("after", "asked_at", "before", "done", "epoch", "records", "rows", "showtime_id")
 
-    def __init__(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], asked_at: float) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        before: SeatMap,
+        after: SeatMap,
+        records: Sequence[Record],
+        done: asyncio.Future[None],
+        asked_at: float,
+    ) -> None:
         self.showtime_id = before.showtime_id
         self.epoch = epoch
         self.before = before
         self.after = after
         self.records = records
         self.rows: Sequence[codec.Row] = [codec.encode(record) for record in records]
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done = done
         self.asked_at = asked_at
 
     def settle(self, failure: BaseException | None = None) -> None:
@@ -139,6 +147,7 @@ class PgJournal:
 
     async def start(self) -> None:
         """Connect and begin to write. JournalDown when there is no database, Unsafe when it must not be used."""
+        self._loop = asyncio.get_running_loop()
         await self._open()
         self._writer = asyncio.create_task(self._run(), name="journal writer")
 
@@ -167,7 +176,7 @@ class PgJournal:
         assert records[0].version == before.version + 1, (records[0].version, before.version)
         assert records[-1].version == after.version, (records[-1].version, after.version)
         try:
-            pending = _Pending(epoch, before, after, records, self._clock.monotonic())
+            pending = _Pending(epoch, before, after, records, self._loop.create_future(), self._clock.monotonic())
         except (TypeError, ValueError) as error:
             raise Rejected(f"cannot be written: {error}") from error
         self._queue.append(pending)
@@ -238,7 +247,7 @@ class PgJournal:
         snapshot = codec.snapshot_in(kept, await self._layouts.layout(codec.snapshot_layout(kept)))
         older = await self._pool.fetch(statements.KEYS, showtime_id, snapshot.version)
         state = await read_on(self._pool, self._layouts, showtime_id, snapshot, version, epoch)
-        return Loaded(epoch, state, frozenset(row[0] for row in older))
+        return Loaded(epoch, state, snapshot.version, frozenset(row[0] for row in older))
 
     async def _open(self) -> None:
         """A fresh writer connection, vetted and prepared."""
@@ -316,7 +325,7 @@ class PgJournal:
         connection = self._connection
         assert connection is not None
         self._in_flight = batch
-        give_up = asyncio.get_running_loop().call_later(self._limits.commit_seconds_max, connection.terminate)
+        give_up = self._loop.call_later(self._limits.commit_seconds_max, connection.terminate)
         try:
             fenced = await self._write(batch)
         except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for the outcome

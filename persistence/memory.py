@@ -74,13 +74,15 @@ class MemoryJournal:
         stream.epoch += 1
         epoch, rows = stream.epoch, list(stream.rows)
         state: SeatMap | None = None
-        older: frozenset[str] = frozenset()
+        version, older = 0, frozenset[str]()
         if stream.kept is not None:
             version, stored = stream.kept
             state = codec.snapshot_in(stored, await self._layouts.layout(codec.snapshot_layout(stored)))
             older = frozenset(row.key for row in rows[:version] if row.key is not None)
             rows = rows[version:]
-        return Loaded(epoch, await fold(self._layouts, showtime_id, state, [_decoded(row) for row in rows]), older)
+        return Loaded(
+            epoch, await fold(self._layouts, showtime_id, state, [_decoded(row) for row in rows]), version, older
+        )
 
     async def append(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record]) -> None:
         self._check_up()

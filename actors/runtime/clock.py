@@ -41,6 +41,7 @@ class SystemClock:
     def __init__(self) -> None:
         self._offset_ms = 0
         self._latest: Instant = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def now(self) -> Instant:
         now = int(time.time() * 1_000) + self._offset_ms
@@ -53,7 +54,9 @@ class SystemClock:
         return time.monotonic()
 
     def call_at(self, at: Instant, callback: Callable[[], None]) -> Handle:
-        return asyncio.get_running_loop().call_later(max(0, at - self.now()) / 1_000, callback)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop.call_later(max(0, at - self.now()) / 1_000, callback)
 
     def adjust(self, database_now: Instant) -> None:
         """Follow the database. Differences that a round trip explains are left alone."""

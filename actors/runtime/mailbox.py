@@ -14,6 +14,8 @@ class Mailbox(Generic[M]):
 
     def __init__(self, messages_max: int) -> None:
         self._messages_max = messages_max
+        # Kept, because looking it up asks the kernel for the process id each time (Python 3.11).
+        self._loop = asyncio.get_running_loop()
         self._messages: deque[M] = deque()
         self._control: deque[M] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -47,7 +49,7 @@ class Mailbox(Generic[M]):
     async def take_all(self) -> list[M]:
         """Sleep until there is something, then take it all, control first."""
         if not self._messages and not self._control:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._loop.create_future()
             try:
                 await self._waiter
             finally:

@@ -109,7 +109,9 @@ def own_hold(state: SeatMap, cause: Cause, hold_id: str) -> Hold | Refused:
     hold = state.holds.get(hold_id)
     if hold is None:
         for booking in state.bookings.values():
-            if booking.hold_id == hold_id and booking.owner == cause.actor_id:
+            if booking.hold_id == hold_id:
+                if booking.owner != cause.actor_id and cause.kind is not ActorKind.STAFF:
+                    return Refused(Refusal.HOLD_FOREIGN)
                 if booking.status is BookingStatus.EXPIRED:
                     break
                 return Refused(Refusal.HOLD_BOOKED, facts={"booking_id": booking.id})
@@ -161,6 +163,8 @@ def _malformed(state: SeatMap, seats: Sequence[str], ticket_types: Mapping[str, 
         return Refused(Refusal.SEAT_UNKNOWN, dict.fromkeys(unknown, "unknown"))
     if len(set(seats)) != len(seats):
         return Refused(Refusal.SEAT_TWICE, {seat: "twice" for seat in seats if seats.count(seat) > 1})
+    if ticket_types and (others := [seat for seat in ticket_types if seat not in seats]):
+        return Refused(Refusal.SEAT_NOT_IN_HOLD, dict.fromkeys(others, "not_in_hold"))
     if ticket_types and (unsold := pricing.unpriced(state.layout, state.terms.tariff, seats, ticket_types)):
         return Refused(Refusal.TICKET_TYPE_UNKNOWN, facts={"ticket_types": list(unsold)})
     return None
