@@ -8,7 +8,6 @@ not on disk: `snapshot` is the durable one, and what a turn decides stays inside
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from actors.limits import Limits
@@ -20,6 +19,7 @@ from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
 from actors.seatmap.rules import decide, due
 from actors.seatmap.state import NEVER, SeatMap, evolve, next_due
 from actors.seatmap.terms import Instant
+from actors.seatmap.values import dataclass
 
 CLOCKWORK: Final = Cause(command_id="", kind=ActorKind.SYSTEM, actor_id="clock")
 _TICK: Final = Expire(CLOCKWORK)

@@ -5,10 +5,11 @@ and stands in the `Cause`; nothing a client sends sets an identity or a price.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from actors.seatmap.terms import Terms
+from actors.seatmap.values import dataclass
 
 
 class ActorKind(StrEnum):

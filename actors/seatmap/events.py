@@ -5,11 +5,11 @@ an event means to people who watch the map. Personal data never enters the log.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from actors.seatmap.commands import BlockKind, Cause
 from actors.seatmap.terms import Instant, Terms
+from actors.seatmap.values import dataclass
 
 SCHEMA: Final = 1
 

@@ -8,9 +8,10 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from actors.seatmap.values import dataclass
 
 ROWS_MAX: Final = 52
 SEATS_PER_ROW_MAX: Final = 60

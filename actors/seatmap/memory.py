@@ -4,10 +4,10 @@ The log never forgets; this memory says since which version it is complete, and 
 ids that may be older. Pages of doubling size keep an insert at amortised O(log n) copies without a mutable value.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from actors.seatmap.events import Record
+from actors.seatmap.values import dataclass
 
 PAGE_COMMANDS: Final = 64
 COMMANDS_MAX: Final = 16_384

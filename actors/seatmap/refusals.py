@@ -1,10 +1,11 @@
 """Refusals: why a customer cannot have it. Values, not exceptions; the edge maps each to a status in one table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from actors.seatmap.events import Event
+from actors.seatmap.values import dataclass
 
 
 class Refusal(StrEnum):

@@ -6,7 +6,6 @@ and hands that over, so a turn pays for one copy and a replay of any length pays
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from actors.seatmap.events import Line, Record, Ticket
 from actors.seatmap.layout import Layout
 from actors.seatmap.memory import Memory
 from actors.seatmap.terms import Instant, Terms
+from actors.seatmap.values import dataclass
 
 NEVER: Final[Instant] = 1 << 62
 

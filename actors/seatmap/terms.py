@@ -1,8 +1,9 @@
 """The terms a showtime is sold under: times, prices, limits, refund policy. Frozen into its first event."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from actors.seatmap.values import dataclass
 
 Instant = int
 """Milliseconds since the epoch, UTC. The only way time is written inside."""
