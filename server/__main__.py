@@ -216,8 +216,9 @@ def _refusals() -> tuple[type[Exception], ...]:
     from persistence.binaries import EmbeddedFailed
     from persistence.database import SchemaRefused
     from server.importing import ImportRefused
+    from server.staff import StaffRefused
 
-    return (SettingsRefused, SchemaRefused, EmbeddedFailed, ImportRefused)
+    return (SettingsRefused, SchemaRefused, EmbeddedFailed, ImportRefused, StaffRefused)
 
 
 if __name__ == "__main__":

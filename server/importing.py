@@ -49,8 +49,8 @@ async def import_movies(dsn: str, file: Path) -> tuple[int, int]:
         raise ImportRefused(f"{file} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ImportRefused(f"{file} is not a list of films: {place}: {first['msg']}.") from error
+        complaint = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+        raise ImportRefused(f"{file} is not a list of films: {complaint}.") from error
     pool = await open_pool(dsn)
     try:
         new = 0

@@ -7,15 +7,23 @@ from actors.ids import mint
 from actors.runtime.clock import SystemClock
 from persistence import accounts
 from persistence.database import open_pool
+from server.auth.addresses import folded
 from server.auth.identity import ADMIN
 from server.auth.passwords import Passwords
 
 PASSWORD_BYTES: Final = 15
 
 
+class StaffRefused(Exception):
+    """This account cannot be made; the message is a sentence for the operator."""
+
+
 async def create_admin(dsn: str, email: str) -> str:
-    """Make an administrator, or make one of somebody who is registered. Returns what to tell the operator."""
-    email = email.strip().lower()
+    """Make an administrator, of somebody who is registered too. Returns what to tell the operator. StaffRefused."""
+    try:
+        email = folded(email)
+    except ValueError as error:
+        raise StaffRefused(f"{email} is not an e-mail address.") from error
     pool = await open_pool(dsn)
     try:
         known = await accounts.by_email(pool, email)

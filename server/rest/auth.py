@@ -16,6 +16,7 @@ from persistence import accounts
 from persistence.accounts import Account
 from server.aliases import moved
 from server.auth import identity, passwords
+from server.auth.addresses import ADDRESS_LENGTH_MAX, folded
 from server.auth.sessions import Pair
 from server.auth.tokens import ACCESS_MS
 from server.errors import Problem, auth_required, forbidden, unauthorized
@@ -27,17 +28,9 @@ from server.wire import rfc3339
 COOKIE_PATH: Final = "/api/v1/auth"
 _COOKIE: Final = "marquee_refresh"
 _SECURE_COOKIE: Final = "__Secure-marquee_refresh"
-_is_email: Final = re.compile(r"[^@\s\x00-\x1f<>(),;:\\\"\[\]]{1,64}@[^@\s.,;<>]+(\.[^@\s.,;<>]+)+").fullmatch
 _is_phone: Final = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 _is_locale: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}").fullmatch
 _ZONES: Final = frozenset(available_timezones())
-
-
-def _email(text: str) -> str:
-    folded = text.strip().lower()
-    if len(folded) > 254 or not _is_email(folded):
-        raise ValueError("this is not an e-mail address")
-    return folded
 
 
 def _phone(text: str) -> str:
@@ -66,7 +59,7 @@ def _zone(text: str) -> str:
     return text
 
 
-Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
+Email = Annotated[str, Field(max_length=ADDRESS_LENGTH_MAX), AfterValidator(folded)]
 Phone = Annotated[str, Field(max_length=40), AfterValidator(_phone)]
 Name = Annotated[str, Field(max_length=100), AfterValidator(_name)]
 Locale = Annotated[str, Field(max_length=35), AfterValidator(_locale)]

@@ -1,5 +1,6 @@
 """Theatres and their screens."""
 
+import contextlib
 from typing import Annotated, Final
 
 from aiohttp import web
@@ -18,9 +19,10 @@ from server.responses import public_answer
 
 def _point(text: str) -> str:
     lat, _, lng = text.partition(",")
-    if not (-90 <= float(lat) <= 90 and -180 <= float(lng) <= 180):
-        raise ValueError("a place looks like 52.52,13.40")
-    return text
+    with contextlib.suppress(ValueError):
+        if -90 <= float(lat) <= 90 and -180 <= float(lng) <= 180:
+            return text
+    raise ValueError("a place looks like 52.52,13.40")
 
 
 class TheatresQuery(Page):

@@ -147,6 +147,11 @@ async def test_an_administrator_is_made(database_url: str, folder: Path) -> None
     assert said.startswith("ana@example.com is an administrator.")
 
 
+async def test_an_administrator_needs_an_address_to_sign_in_with(database_url: str, folder: Path) -> None:
+    status, said, complaint = await finish("admin", "create", "ana", database_url=database_url, data_dir=str(folder))
+    assert (status, said, complaint.strip()) == (2, "", "marquee: ana is not an e-mail address.")
+
+
 async def test_help_names_every_command() -> None:
     status, said, _ = await finish("--help")
     assert status == 0

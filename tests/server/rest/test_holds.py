@@ -286,6 +286,29 @@ async def test_other_peoples_holds_are_not_there(counter: Counter) -> None:
         assert (await expect(await ana.get(f"/holds/{nowhere}"), 404))["code"] == "hold_not_found"
 
 
+async def test_other_peoples_booked_holds_are_not_there_either(counter: Counter) -> None:
+    ana, eve = counter.person(), counter.person()
+    hold_id = (await ana.hold(counter.showtime_id, "A1"))["hold_id"]
+    await expect(await ana.post("/bookings", {"hold_id": hold_id}, key=fresh_key()), 201)
+    for answer in (
+        await eve.get(f"/holds/{hold_id}"),
+        await eve.post("/bookings", {"hold_id": hold_id}, key=fresh_key()),
+    ):
+        assert (await expect(answer, 404))["code"] == "hold_not_found"
+    assert (await expect(await ana.get(f"/holds/{hold_id}"), 409))["code"] == "hold_booked"
+
+
+async def test_a_ticket_type_for_a_seat_that_is_not_asked_for_is_refused(counter: Counter) -> None:
+    ana = counter.person()
+    holds = f"/showtimes/{counter.showtime_id}/holds"
+    refused = await expect(await ana.post(holds, {"seats": ["A1"], "ticket_types": {"A2": "child"}}), 422)
+    assert refused["code"] == "seat_not_in_hold"
+    assert refused["conflicts"] == [{"seat": "A2", "reason": "not_in_hold"}]
+    path = f"/holds/{(await ana.hold(counter.showtime_id, 'A1'))['hold_id']}"
+    assert (await expect(await ana.patch(path, {"ticket_types": {"A2": "child"}}), 422))["code"] == "seat_not_in_hold"
+    assert (await counter.seats())["held"] == ["A1"]
+
+
 @pytest.mark.parametrize(
     ("terms", "code"),
     [({"sales_open_at": NOW + HOUR}, "sales_not_open"), ({"sales_close_at": NOW - 1}, "sales_closed")],
