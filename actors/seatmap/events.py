@@ -255,6 +255,9 @@ class Record:
 
 
 _NOTHING: Final[Mapping[str, tuple[str, ...]]] = {}
+_OF_THE_WHOLE: Final = frozenset(
+    {ShowtimeRescheduled, ShowtimeStarted, ShowtimeCompleted, ShowtimeCancelled, SalesOpened, SalesClosed}
+)
 
 
 def public_delta(event: Event) -> Mapping[str, tuple[str, ...]]:
@@ -278,10 +281,7 @@ def public_delta(event: Event) -> Mapping[str, tuple[str, ...]]:
 
 def changes_showtime(event: Event) -> bool:
     """Whether watchers must learn of a new status or sales state of the whole showtime."""
-    return isinstance(
-        event,
-        ShowtimeRescheduled | ShowtimeStarted | ShowtimeCompleted | ShowtimeCancelled | SalesOpened | SalesClosed,
-    )
+    return type(event) in _OF_THE_WHOLE
 
 
 def owner_of(event: Event) -> str | None:
