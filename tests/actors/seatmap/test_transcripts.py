@@ -1,0 +1,243 @@
+"""The rules as box-office transcripts. A seat costs 13.09 EUR: 10.00, a fee of 1.00 and 19 % tax."""
+
+from actors.seatmap.terms import OrphanRule
+from tests.actors.seatmap.hall import check
+
+
+def test_a_group_gets_all_its_seats_or_none():
+    house = check("""
+        0s  ana  hold h1 A1 A2      -> seats_held(A1,A2)
+        1s  bob  hold h2 A2 A3      -> seats_unavailable A2:held
+        2s  bob  hold h2 A3         -> seats_held(A3)
+    """)
+    assert house.state.free == 15
+
+
+def test_a_refusal_names_every_seat_and_why():
+    check("""
+        0s  desk block A1           -> seats_blocked
+        0s  ana  hold h1 A2         -> seats_held(A2)
+        0s  ana  hold h2 A3         -> seats_held(A3)
+        0s  ana  book h2 b2         -> booking_placed
+        0s  bank confirm b2 p2 1309 -> booking_confirmed
+        0s  bob  hold h3 A1 A2 A3   -> seats_unavailable A1:blocked A2:held A3:sold
+    """)
+
+
+def test_a_seat_is_its_exact_label_once():
+    check("""
+        0s  ana  hold h1 a1         -> unknown_seat a1:unknown
+        0s  ana  hold h1 A01        -> unknown_seat A01:unknown
+        0s  ana  hold h1 A1 A1      -> duplicate_seat A1:twice
+        0s  ana  hold h1            -> no_seats
+        0s  ana  hold h1 A1         -> seats_held(A1)
+    """)
+
+
+def test_a_customer_has_a_cap_over_holds_and_unpaid_bookings_and_staff_has_none():
+    check("""
+        0s  ana  hold h1 A1 A2      -> seats_held(A1,A2)
+        0s  ana  book h1 b1         -> booking_placed
+        0s  ana  hold h2 A3 A4      -> seats_held(A3,A4)
+        0s  ana  hold h3 A5         -> hold_limit
+        0s  bank confirm b1 p1 2618 -> booking_confirmed
+        0s  ana  hold h3 A5         -> seats_held(A5)
+        0s  desk hold h4 B1 B2 B3 B4 B5 -> seats_held(B1,B2,B3,B4,B5)
+    """)
+
+
+def test_an_expired_hold_frees_the_seat_and_is_gone_for_its_owner():
+    check("""
+        0s    ana  hold h1 A1 A2    -> seats_held(A1,A2)
+        599s  bob  hold h2 A2       -> seats_unavailable A2:held
+        600s  bob  hold h3 A2       -> seats_held(A2)
+        601s  ana  book h1 b1       -> hold_expired
+        601s  ana  renew h1         -> hold_expired
+        601s  ana  release h1       -> nothing
+    """)
+
+
+def test_a_hold_is_renewed_twice_and_never_past_twenty_minutes():
+    check("""
+        0s     ana  hold h1 A1      -> seats_held(A1)
+        300s   ana  renew h1        -> hold_renewed
+        899s   ana  renew h1        -> hold_renewed
+        900s   ana  renew h1        -> renew_limit
+        1199s  bob  hold h2 A1      -> seats_unavailable A1:held
+        1200s  bob  hold h2 A1      -> seats_held(A1)
+    """)
+
+
+def test_a_hold_changes_in_one_step_or_not_at_all():
+    check("""
+        0s  ana  hold h1 A1 A2         -> seats_held(A1,A2)
+        0s  bob  hold h2 A4            -> seats_held(A4)
+        1s  ana  change h1 +A3 -A1     -> hold_changed(A2,A3)
+        2s  ana  change h1 +A4 -A2     -> seats_unavailable A4:held
+        3s  ana  change h1 -A1         -> seat_not_in_hold A1:not_in_hold
+        4s  ana  change h1 -A2 -A3     -> no_seats
+        5s  bob  hold h3 A1            -> seats_held(A1)
+        6s  bob  change h1 +B1         -> hold_not_found
+    """)
+
+
+def test_what_is_released_or_cancelled_is_sold_again():
+    check("""
+        0s  ana  hold h1 A1            -> seats_held(A1)
+        1s  ana  release h1            -> hold_released
+        2s  bob  hold h2 A1            -> seats_held(A1)
+        3s  bob  book h2 b2            -> booking_placed
+        4s  bank confirm b2 p2 1309    -> booking_confirmed
+        5s  bob  cancel b2             -> booking_cancelled(A1,1309)
+        6s  ana  hold h3 A1            -> seats_held(A1)
+        7s  bob  cancel b2             -> already_cancelled
+    """)
+
+
+def test_money_back_follows_the_ladder_and_part_of_a_booking_can_go():
+    check("""
+        0s   ana  hold h1 A1 A2 A3     -> seats_held(A1,A2,A3)
+        0s   ana  book h1 b1           -> booking_placed
+        0s   bank confirm b1 p1 3927   -> booking_confirmed
+        76h  ana  cancel b1 A1         -> booking_cancelled(A1,1309)
+        77h  ana  cancel b1 A1         -> seat_not_in_booking A1:not_in_booking
+        97h  ana  cancel b1 A2         -> booking_cancelled(A2,655)
+        99h  ana  cancel b1            -> booking_cancelled(A3,0)
+    """)
+
+
+def test_nobody_cancels_after_the_start_or_what_is_not_theirs():
+    check("""
+        0s    ana  hold h1 A1          -> seats_held(A1)
+        0s    ana  book h1 b1          -> booking_placed
+        0s    bank confirm b1 p1 1309  -> booking_confirmed
+        1s    bob  cancel b1           -> booking_not_found
+        100h  ana  cancel b1           -> past_deadline
+    """)
+
+
+def test_confirming_and_expiring_never_both_happen():
+    check("""
+        0s    ana  hold h1 A1          -> seats_held(A1)
+        0s    ana  book h1 b1          -> booking_placed
+        599s  bank confirm b1 p1 1309  -> booking_confirmed
+        600s  bob  hold h2 A1          -> seats_unavailable A1:sold
+        601s  bank confirm b1 p1 1309  -> nothing
+    """)
+
+
+def test_late_money_is_rescued_while_the_seats_are_free():
+    check("""
+        0s    ana  hold h1 A1 A2       -> seats_held(A1,A2)
+        0s    ana  book h1 b1          -> booking_placed
+        700s  bank confirm b1 p1 2618  -> booking_confirmed(late)
+        701s  bob  hold h2 A1          -> seats_unavailable A1:sold
+    """)
+
+
+def test_late_money_goes_back_for_good_when_a_seat_is_gone():
+    check("""
+        0s    ana  hold h1 A1 A2       -> seats_held(A1,A2)
+        0s    ana  book h1 b1          -> booking_placed
+        700s  bob  hold h2 A2          -> seats_held(A2)
+        701s  bank confirm b1 p1 2618  -> refund_decided(seats_lost)
+        702s  bob  release h2          -> hold_released
+        703s  bank confirm b1 p1 2618  -> expired_seats_lost
+    """)
+
+
+def test_money_that_does_not_fit_goes_back():
+    check("""
+        0s  ana  hold h1 A1            -> seats_held(A1)
+        0s  ana  book h1 b1            -> booking_placed
+        1s  bank confirm b1 p1 1308    -> refund_decided(amount_mismatch)
+        2s  bank confirm b1 p2 1309    -> booking_confirmed
+        3s  bank confirm b1 p3 1309    -> refund_decided(second_payment)
+        4s  bank confirm b9 p4 1309    -> booking_not_found
+    """)
+
+
+def test_entering_payment_gives_at_least_five_minutes():
+    check("""
+        0s    ana  hold h1 A1          -> seats_held(A1)
+        0s    ana  book h1 b1          -> booking_placed
+        590s  ana  pay b1 p1           -> payment_started
+        889s  bob  hold h2 A1          -> seats_unavailable A1:held
+        890s  bob  hold h2 A1          -> seats_held(A1)
+        891s  ana  pay b1 p2           -> booking_not_payable
+    """)
+
+
+def test_what_costs_nothing_is_confirmed_at_once():
+    check("0s  ana  gratis h1 A1  -> seats_held(A1) booking_placed booking_confirmed")
+
+
+def test_a_hold_that_became_a_booking_is_no_hold_any_more():
+    check("""
+        0s  ana  hold h1 A1            -> seats_held(A1)
+        0s  ana  book h1 b1            -> booking_placed
+        1s  ana  book h1 b2            -> hold_booked
+        1s  bob  book h1 b3            -> hold_not_found
+    """)
+
+
+def test_the_box_office_opens_closes_and_calls_off():
+    check("""
+        0s  desk close                 -> sales_closed
+        1s  ana  hold h1 A1            -> sales_closed
+        2s  desk open                  -> sales_opened
+        3s  ana  hold h1 A1            -> seats_held(A1)
+        4s  bob  hold h2 B1            -> seats_held(B1)
+        4s  bob  book h2 b2            -> booking_placed
+        5s  bank confirm b2 p2 1309    -> booking_confirmed
+        6s  desk call-off -> hold_released booking_cancelled(B1,1309) showtime_cancelled
+        7s  ana  hold h3 A2            -> showtime_cancelled
+        8s  desk call-off              -> already_cancelled
+    """)
+
+
+def test_time_opens_and_closes_sales_and_runs_the_film():
+    house = check(
+        """
+        0s    ana  hold h1 A1          -> sales_not_open
+        2h    ana  hold h1 A1          -> seats_held(A1)
+        100h  bob  hold h2 A2          -> sales_closed
+        103h  bob  hold h2 A2          -> showtime_over
+    """,
+        sales_open_at=3_600_000,
+    )
+    assert house.state.status.value == "completed"
+
+
+def test_blocked_seats_come_back():
+    check("""
+        0s  ana  hold h1 A1            -> seats_held(A1)
+        0s  desk block A1 A2           -> seats_unavailable A1:held
+        0s  desk block A2              -> seats_blocked
+        0s  desk block A2              -> nothing
+        0s  bob  hold h2 A2            -> seats_unavailable A2:blocked
+        0s  desk unblock A2            -> seats_unblocked
+        0s  bob  hold h2 A2            -> seats_held(A2)
+    """)
+
+
+def test_best_available_keeps_a_party_together_or_says_no():
+    check("""
+        0s  ana  best h1 4             -> seats_held(B1,B2,B3,B4)
+        0s  bob  best h2 4             -> seats_held(C1,C2,C3,C4)
+        0s  cem  best h3 4             -> seats_held(A3,A4,A5,A6)
+        0s  dia  best h4 3             -> no_block
+        0s  dia  best h4 2             -> seats_held(B5,B6)
+    """)
+
+
+def test_a_lone_seat_is_not_left_where_it_can_be_helped():
+    check(
+        """
+        0s  ana  hold h1 A2 A3         -> orphan_seat A1:orphan
+        0s  ana  hold h1 A1 A2         -> seats_held(A1,A2)
+        0s  ana  change h1 -A2         -> hold_changed(A1)
+        0s  desk hold h2 B2            -> seats_held(B2)
+    """,
+        orphan_rule=OrphanRule.LENIENT,
+    )
