@@ -64,6 +64,7 @@ class Judgement:
     state: SeatMap
     records: list[Record]
     replies: list[tuple[Envelope, Decision, tuple[Record, ...]]]
+    refused: dict[str, tuple[int, Refused]]
 
 
 class ShowtimeActor(Actor[Envelope]):
@@ -124,6 +125,8 @@ class ShowtimeActor(Actor[Envelope]):
                 await self._one_by_one(batch, error)
                 return
             self._adopt(judged)
+        if judged.refused:
+            self._remember(judged.refused)
         for envelope, decision, records in judged.replies:
             envelope.answer(Reply(decision, records, self._durable, self.epoch))
         self._set_alarm()
@@ -156,13 +159,13 @@ class ShowtimeActor(Actor[Envelope]):
 
     def _judge(self, batch: Sequence[Envelope], now: Instant, past: dict[str, tuple[Record, ...]]) -> Judgement:
         """Synchronous from beginning to end: nothing can come between the check and the use."""
-        judged = Judgement(self._durable, [], [])
+        judged = Judgement(self._durable, [], [], {})
         self._record(judged, due(judged.state, now), CLOCKWORK, now)
         for envelope in batch:
             command = envelope.command
             if command is _TICK:
                 continue
-            known = self._recall(judged.state, command.cause, past)
+            known = self._recall(judged, command.cause, past)
             if known is not None:
                 judged.replies.append((envelope, *known))
                 continue
@@ -171,7 +174,7 @@ class ShowtimeActor(Actor[Envelope]):
             if isinstance(decision, Accepted):
                 records = self._record(judged, decision.events, command.cause, now)
             elif command.cause.retryable:
-                self._remember_refusal(command.cause, decision)
+                judged.refused[command.cause.command_id] = (command.cause.intent, decision)
             judged.replies.append((envelope, decision, records))
         return judged
 
@@ -186,17 +189,18 @@ class ShowtimeActor(Actor[Envelope]):
         return records
 
     def _recall(
-        self, state: SeatMap, cause: Cause, past: dict[str, tuple[Record, ...]]
+        self, judged: Judgement, cause: Cause, past: dict[str, tuple[Record, ...]]
     ) -> tuple[Decision, tuple[Record, ...]] | None:
         """Same id, same answer; same id with another intent is refused."""
         if not cause.retryable:
             return None
-        records = state.memory.recall(cause.command_id) or past.get(cause.command_id)
+        records = judged.state.memory.recall(cause.command_id) or past.get(cause.command_id)
         if records:
             if records[0].cause.intent != cause.intent:
                 return Refused(Refusal.COMMAND_ID_REUSED), ()
             return Accepted(tuple(record.event for record in records)), records
-        if (refused := self._refused.get(cause.command_id)) is not None:
+        refused = judged.refused.get(cause.command_id) or self._refused.get(cause.command_id)
+        if refused is not None:
             intent, refusal = refused
             return (refusal if intent == cause.intent else Refused(Refusal.COMMAND_ID_REUSED)), ()
         return None
@@ -222,9 +226,10 @@ class ShowtimeActor(Actor[Envelope]):
                 past[record.cause.command_id] = (*past.get(record.cause.command_id, ()), record)
         return past
 
-    def _remember_refusal(self, cause: Cause, refused: Refused) -> None:
-        self._refused[cause.command_id] = (cause.intent, refused)
-        if len(self._refused) > self._limits.refusals_remembered_max:
+    def _remember(self, refused: dict[str, tuple[int, Refused]]) -> None:
+        """Only after the append: what was refused because of an event that was never stored must be judged again."""
+        self._refused.update(refused)
+        while len(self._refused) > self._limits.refusals_remembered_max:
             self._refused.popitem(last=False)
 
     async def _one_by_one(self, batch: Sequence[Envelope], error: Rejected) -> None:
