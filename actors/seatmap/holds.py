@@ -61,7 +61,7 @@ def change_hold(state: SeatMap, c: ChangeHold, now: Instant) -> Decision:
     taken = {seat: claim for seat, claim in state.taken.items() if claim.by != hold.id}
     if no := (
         _malformed(state, seats, ticket_types)
-        or _over_limit(state, c.cause, len(c.add) - len(c.remove))
+        or _over_limit(state, c.cause, len(seats) - len(hold.lines))
         or _taken(taken, c.add)
         or (_lone_seat(state, c.cause, taken, seats) if c.add else None)  # giving a seat back is always welcome
     ):
@@ -75,7 +75,7 @@ def change_hold(state: SeatMap, c: ChangeHold, now: Instant) -> Decision:
                 hold.id,
                 hold.owner,
                 lines,
-                tuple(c.remove),
+                tuple(seat for seat in hold.seats if seat not in seats),
                 hold.expires_at,
                 hold.renewals_left,
                 next_to_each_other(state.layout, seats),

@@ -1,5 +1,6 @@
 """The rules as box-office transcripts. A seat costs 13.09 EUR: 10.00, a fee of 1.00 and 19 % tax."""
 
+from actors.seatmap.events import public_delta
 from actors.seatmap.terms import OrphanRule
 from tests.actors.seatmap.hall import check
 
@@ -79,6 +80,16 @@ def test_a_hold_changes_in_one_step_or_not_at_all():
         5s  bob  hold h3 A1            -> seats_held(A1)
         6s  bob  change h1 +B1         -> hold_not_found
     """)
+
+
+def test_a_seat_given_back_twice_or_taken_again_at_once_is_given_back_once_or_kept():
+    house = check("""
+        0s  ana  hold h1 A1 A2 A3 A4      -> seats_held(A1,A2,A3,A4)
+        1s  ana  change h1 +B1 +B2 -A1 -A1 -> hold_limit
+        2s  ana  change h1 -A1 -A1        -> hold_changed(A2,A3,A4)
+        3s  ana  change h1 +A2 -A2 -A3    -> hold_changed(A4,A2)
+    """)
+    assert public_delta(house.log[-1].event) == {"held": ("A4", "A2"), "free": ("A3",)}
 
 
 def test_what_is_released_or_cancelled_is_sold_again():
