@@ -4,6 +4,7 @@ Together in one row, nearest the focal point, leaving no lone seat, love-seats w
 companions kept for those who ask for them. Each wish is dropped only when no choice fulfils it, in that order.
 """
 
+import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,8 +12,11 @@ from typing import Final
 from actors.seatmap.commands import BestAvailable
 from actors.seatmap.layout import Layout, Seat, SeatKind
 
-ROW_PENALTY: Final = 0.35
-"""How much a row away from the wished one weighs against distance to the focal point."""
+ROW_AWAY: Final = 3_500
+"""What each row away from the wished one weighs, in thousandths of a seat pitch from the focal point."""
+
+NO_WHEELCHAIR_PLACE: Final = 1_000
+"""More than all other flaws together, for those who need such a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +42,18 @@ class Area:
     accessible_free: int
 
 
+Run = Sequence[Seat]
+
+
 def best_available(layout: Layout, taken: Container[str], wish: BestAvailable) -> Choice | NoBlock:
     """Choose seats for a party."""
     runs = list(_open_runs(layout, taken, wish))
-    rows = _row_distances(layout, wish.near_row)
-    best: tuple[tuple[int, int, float], tuple[str, ...]] | None = None
-    for run in runs:
-        for start in range(len(run) - wish.count + 1):
-            seats = run[start : start + wish.count]
-            score = _score(layout, taken, seats, wish, rows)
-            if best is None or score < best[0]:
-                best = (score, tuple(seat.label for seat in seats))
-    if best is not None:
-        return Choice(best[1], next_to_each_other=True)
+    away = _row_distances(layout, wish.near_row)
+    together = _window(layout, taken, runs, wish.count, wish.accessible, away)
+    if together is not None:
+        return Choice(_labels(together), next_to_each_other=True)
     if wish.allow_split and sum(map(len, runs)) >= wish.count:
-        return Choice(_split(runs, wish.count), next_to_each_other=False)
+        return Choice(_labels(_split(layout, taken, runs, wish, away)), next_to_each_other=False)
     return NoBlock(max(map(len, runs), default=0))
 
 
@@ -64,83 +65,154 @@ def largest_block(layout: Layout, taken: Container[str], category: str | None = 
 
 def areas(layout: Layout, taken: Container[str]) -> tuple[Area, ...]:
     """What is left, by category in layout order."""
-    free: Mapping[str, list[Seat]] = {category.key: [] for category in layout.categories}
-    for label, seat in layout.seats.items():
-        if label not in taken:
-            free[seat.category].append(seat)
-    return tuple(
-        Area(
-            key,
-            len(seats),
-            largest_block(layout, taken, key),
-            sum(seat.kind is not SeatKind.STANDARD for seat in seats),
-        )
-        for key, seats in free.items()
-    )
+    keys = [category.key for category in layout.categories]
+    free, longest, accessible = dict.fromkeys(keys, 0), dict.fromkeys(keys, 0), dict.fromkeys(keys, 0)
+    places, standard = layout.seats, SeatKind.STANDARD
+    for block in layout.blocks:
+        run, of = 0, ""
+        for label in block:
+            if label in taken:
+                run = 0
+                continue
+            seat = places[label]
+            key = seat.category
+            free[key] += 1
+            if seat.kind is not standard:
+                accessible[key] += 1
+                run = 0
+                continue
+            run = run + 1 if key == of else 1
+            of = key
+            if run > longest[key]:
+                longest[key] = run
+    return tuple(Area(key, free[key], longest[key], accessible[key]) for key in keys)
 
 
-def _open_runs(layout: Layout, taken: Container[str], wish: BestAvailable) -> Iterator[Sequence[Seat]]:
+def _open_runs(layout: Layout, taken: Container[str], wish: BestAvailable) -> Iterator[Run]:
     """Maximal runs of neighbouring seats that are free and that this party may have."""
-    places = layout.seats
+    places, category, accessible, standard = layout.seats, wish.category, wish.accessible, SeatKind.STANDARD
     for block in layout.blocks:
         run: list[Seat] = []
         for label in block:
-            seat = places[label]
-            fits = label not in taken and (wish.category is None or seat.category == wish.category)
-            if fits and (wish.accessible or seat.kind is SeatKind.STANDARD):
-                run.append(seat)
-            elif run:
+            if label not in taken:
+                seat = places[label]
+                if (accessible or seat.kind is standard) and (category is None or seat.category == category):
+                    run.append(seat)
+                    continue
+            if run:
                 yield run
                 run = []
         if run:
             yield run
 
 
-def _score(
+def _window(
     layout: Layout,
     taken: Container[str],
-    seats: Sequence[Seat],
-    wish: BestAvailable,
-    rows: Mapping[tuple[str, str], int],
-) -> tuple[int, int, float]:
-    """Smaller is better: places for those who need them, then no damage, then the view."""
-    labels = {seat.label for seat in seats}
-    need = -sum(seat.kind is not SeatKind.STANDARD for seat in seats) if wish.accessible else 0
-    damage = _lone_ends(layout, taken, seats) + _torn_partners(seats, labels)
-    view = sum(seat.distance for seat in seats) / len(seats)
-    first = seats[0]
-    return need, damage, view + ROW_PENALTY * 10 * rows.get((first.zone, first.row), 0)
+    runs: Sequence[Run],
+    count: int,
+    accessible: bool,
+    away: Mapping[tuple[str, str], int],
+) -> Run | None:
+    """The best `count` neighbours: the fewest flaws, then the best view.
+
+    Runs whose best seat is near come first, so that most of the hall is never looked at: without flaws, only a better
+    view can win, and no seats of a run are nearer than `count` times its nearest.
+    """
+    best: Run | None = None
+    best_flaws, best_view = 0, 0
+    long_enough = [
+        (count * (min([seat.distance for seat in run]) + away.get((run[0].zone, run[0].row), 0)), order, run)
+        for order, run in enumerate(runs)
+        if len(run) >= count
+    ]
+    for bound, _, run in sorted(long_enough):
+        if best is not None and best_flaws == 0 and bound >= best_view:
+            break
+        view = sum([seat.distance for seat in run[:count]]) + count * away.get((run[0].zone, run[0].row), 0)
+        for start in range(len(run) - count + 1):
+            if start:
+                view += run[start + count - 1].distance - run[start - 1].distance
+            if best is not None and best_flaws == 0 and view >= best_view:
+                continue
+            window = run[start : start + count]
+            flaws = _flaws(layout, taken, window, accessible)
+            if best is None or (flaws, view) < (best_flaws, best_view):
+                best, best_flaws, best_view = window, flaws, view
+    return best
 
 
-def _lone_ends(layout: Layout, taken: Container[str], seats: Sequence[Seat]) -> int:
-    """How many single free seats this run leaves at its two ends."""
-    lone = 0
-    for beside, beyond in ((seats[0].left, "left"), (seats[-1].right, "right")):
-        if beside is not None and beside not in taken:
-            further = getattr(layout.seats[beside], beyond)
-            lone += further is None or further in taken
-    return lone
-
-
-def _torn_partners(seats: Sequence[Seat], labels: set[str]) -> int:
-    return sum(
-        seat.partner is not None and seat.partner not in labels for seat in seats if seat.kind is SeatKind.STANDARD
-    )
+def _flaws(layout: Layout, taken: Container[str], window: Run, accessible: bool) -> int:
+    """What this choice would spoil for others; zero is a choice without a fault."""
+    places, standard = layout.seats, SeatKind.STANDARD
+    flaws = 0
+    beside = window[0].left
+    if beside is not None and beside not in taken and places[beside].kind is standard:
+        beyond = places[beside].left
+        flaws += beyond is None or beyond in taken
+    beside = window[-1].right
+    if beside is not None and beside not in taken and places[beside].kind is standard:
+        beyond = places[beside].right
+        flaws += beyond is None or beyond in taken
+    for seat in window:
+        partner = seat.partner
+        if partner is not None and partner not in taken and places[partner] not in window:
+            flaws += 1
+    if accessible:
+        wheelchairs = sum([seat.kind is SeatKind.WHEELCHAIR for seat in window])
+        flaws += wheelchairs - 1 if wheelchairs else NO_WHEELCHAIR_PLACE
+    return flaws
 
 
 def _row_distances(layout: Layout, near_row: str | None) -> Mapping[tuple[str, str], int]:
-    """Rows between each row and the wished one."""
+    """What a seat of each row costs for being away from the wished row, which may be there in several zones."""
     if near_row is None:
         return {}
-    wished = next(i for i, row in enumerate(layout.rows) if row.label == near_row)
-    return {(row.zone, row.label): abs(i - wished) for i, row in enumerate(layout.rows)}
+    wished = [i for i, row in enumerate(layout.rows) if row.label == near_row]
+    return {(row.zone, row.label): ROW_AWAY * min(abs(i - w) for w in wished) for i, row in enumerate(layout.rows)}
 
 
-def _split(runs: Sequence[Sequence[Seat]], count: int) -> tuple[str, ...]:
-    """As few pieces as possible: the longest runs first, the last piece from the best of what is left."""
-    chosen: list[str] = []
-    for run in sorted(runs, key=lambda run: (-len(run), run[0].distance)):
-        chosen += [seat.label for seat in run[: count - len(chosen)]]
-        if len(chosen) == count:
-            break
-    return tuple(chosen)
+def _split(
+    layout: Layout,
+    taken: Container[str],
+    runs: Sequence[Run],
+    wish: BestAvailable,
+    away: Mapping[tuple[str, str], int],
+) -> Sequence[Seat]:
+    """As few pieces as possible, near each other, and nobody alone if it can be helped."""
+    chosen: list[Seat] = []
+    left = list(runs)
+    while len(chosen) < wish.count:
+        accessible = wish.accessible and not chosen
+        wanted = left
+        if accessible:
+            wanted = [run for run in left if any(seat.kind is SeatKind.WHEELCHAIR for seat in run)] or left
+        missing = wish.count - len(chosen)
+        size = min(missing, max(map(len, wanted)))
+        if missing - size == 1 and size > 2 and sum(len(run) > 1 for run in left) > 1:
+            size -= 1
+        ranked = [
+            (_flaws(layout, taken, piece, accessible), _spread(chosen, piece, away), order, piece)
+            for order, piece in enumerate(_pieces(wanted, size))
+        ]
+        piece = min(ranked)[-1]
+        chosen += piece
+        left = [run for run in left if piece[0] not in run]
+    return chosen
+
+
+def _pieces(runs: Sequence[Run], size: int) -> Iterator[Run]:
+    for run in runs:
+        for start in range(len(run) - size + 1):
+            yield run[start : start + size]
+
+
+def _spread(chosen: Sequence[Seat], piece: Run, away: Mapping[tuple[str, str], int]) -> float:
+    """How far a piece is from those who sit already; for the first of them, from the focal point."""
+    if chosen:
+        return math.fsum(math.dist((seat.x, seat.y), (chosen[0].x, chosen[0].y)) for seat in piece)
+    return math.fsum(seat.distance + away.get((seat.zone, seat.row), 0) for seat in piece)
+
+
+def _labels(seats: Sequence[Seat]) -> tuple[str, ...]:
+    return tuple(seat.label for seat in seats)

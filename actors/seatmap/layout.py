@@ -6,11 +6,12 @@ are worked out from positions once, here; an aisle is simply a place where two s
 
 import itertools
 import math
-import re
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
+from actors.seatmap.plan_faults import faults
 from actors.seatmap.values import dataclass
 
 ROWS_MAX: Final = 52
@@ -18,7 +19,6 @@ SEATS_PER_ROW_MAX: Final = 60
 AISLE_WIDTH: Final = 1.0
 AISLE_PITCHES: Final = 1.5
 ROW_PITCH: Final = 1.2
-LABEL: Final = re.compile(r"[A-Za-z0-9.-]{1,16}")
 PALETTE: Final = ("#8a8f98", "#b5763a", "#7a5ea8", "#3f7f73", "#a34a52", "#5b7db1")
 
 
@@ -48,7 +48,8 @@ class Seat:
     """One place. `x` grows to the right, `y` away from the screen, about 1.0 a seat pitch.
 
     `left`/`right` are the labels of the seats one can lean over to, None at an aisle or wall. `partner` is the other
-    half of a love-seat or the companion place that belongs to a wheelchair space (and back).
+    half of a love-seat or the companion place that belongs to a wheelchair space (and back). `distance` to the focal
+    point is in thousandths of a seat pitch, so that sums of it are exact.
     """
 
     label: str
@@ -63,7 +64,7 @@ class Seat:
     left: str | None
     right: str | None
     partner: str | None
-    distance: float
+    distance: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +108,17 @@ Plan = Mapping[str, Any]
 
 def from_plan(layout_id: str, version: int, plan: Plan) -> Layout:
     """Read a plan. LayoutInvalid names everything that is wrong with it."""
-    problems = list(_problems(plan))
+    problems = list(faults(plan, frozenset(SeatKind)))
     if problems:
         raise LayoutInvalid(problems)
     rows = sorted(plan["rows"], key=lambda row: row["order"])
+    lines = [_in_order(row) for row in rows]
+    usual_pitch = _usual_pitch(lines)
     focal = _focal_point(plan, rows)
     seats: dict[str, Seat] = {}
     blocks: list[tuple[str, ...]] = []
-    for row in rows:
-        runs = _runs(sorted(row["seats"], key=lambda seat: seat["x"]))
+    for row, line in zip(rows, lines, strict=True):
+        runs = _runs(line, usual_pitch)
         blocks += [tuple(seat["seat"] for seat in run) for run in runs]
         for run in runs:
             for seat, left, right in zip(run, (None, *run), (*run[1:], None), strict=False):
@@ -127,8 +130,8 @@ def from_plan(layout_id: str, version: int, plan: Plan) -> Layout:
         categories=tuple(Category(c["key"], c["name"], c["color"]) for c in plan["categories"]),
         zones=tuple(Zone(z["key"], z["name"]) for z in plan["zones"]),
         rows=tuple(
-            Row(r["zone"], r["label"], r["order"], tuple(s["seat"] for s in sorted(r["seats"], key=lambda s: s["x"])))
-            for r in rows
+            Row(row["zone"], row["label"], row["order"], tuple(seat["seat"] for seat in line))
+            for row, line in zip(rows, lines, strict=True)
         ),
         seats=seats,
         blocks=tuple(blocks),
@@ -170,9 +173,12 @@ def from_shortcut(
     `type_counts` how many seats of each category there are from the front, whole rows; all is `standard` without both.
     """
     if not (1 <= rows <= ROWS_MAX and 1 <= seats_per_row <= SEATS_PER_ROW_MAX):
-        raise LayoutInvalid([("rows", f"1 to {ROWS_MAX} rows of 1 to {SEATS_PER_ROW_MAX} seats")])
+        raise LayoutInvalid([("rows", f"must be 1 to {ROWS_MAX} rows of 1 to {SEATS_PER_ROW_MAX} seats")])
     labels = [row_label(index) for index in range(rows)]
-    by_row = _categories_by_row(labels, seats_per_row, categories, type_counts)
+    problems = list(_shortcut_problems(labels, seats_per_row, aisles_after, categories or {}, type_counts))
+    if problems:
+        raise LayoutInvalid(problems)
+    by_row = _categories_by_row(labels, seats_per_row, categories or {}, type_counts)
     keys = list(dict.fromkeys(by_row.values()))
     return {
         "name": name,
@@ -210,74 +216,71 @@ def row_label(index: int) -> str:
     return (row_label(high - 1) if high else "") + chr(ord("A") + low)
 
 
+def _shortcut_problems(
+    labels: Sequence[str],
+    seats_per_row: int,
+    aisles_after: Sequence[int],
+    categories: Mapping[str, Sequence[str]],
+    type_counts: Mapping[str, int] | None,
+) -> Iterator[tuple[str, str]]:
+    if strange_aisles := [aisle for aisle in aisles_after if not 0 < aisle < seats_per_row]:
+        yield "aisles_after", f"there is nothing on one side of an aisle after {', '.join(map(str, strange_aisles))}"
+    named = [row for rows in categories.values() for row in rows]
+    if strange := [row for row in named if row not in labels]:
+        yield "categories", f"there is no row {', '.join(strange)}"
+    if twice := {row for row in named if named.count(row) > 1}:
+        yield "categories", f"row {', '.join(sorted(twice))} cannot be of two categories"
+    if type_counts is None:
+        return
+    if categories:
+        yield "type_counts", "give either categories or type_counts"
+    if any(count < 0 for count in type_counts.values()):
+        yield "type_counts", "must not be negative"
+    if sum(type_counts.values()) != len(labels) * seats_per_row:
+        yield "type_counts", f"must add up to {len(labels) * seats_per_row} seats"
+    elif any(count % seats_per_row for count in type_counts.values()):
+        yield "type_counts", f"must be whole rows of {seats_per_row} seats"
+
+
 def _categories_by_row(
     labels: Sequence[str],
     seats_per_row: int,
-    categories: Mapping[str, Sequence[str]] | None,
+    categories: Mapping[str, Sequence[str]],
     type_counts: Mapping[str, int] | None,
 ) -> dict[str, str]:
-    by_row = dict.fromkeys(labels, "standard")
-    for category, rows in (categories or {}).items():
-        if strange := [row for row in rows if row not in by_row]:
-            raise LayoutInvalid([("categories", f"there is no row {', '.join(strange)}")])
-        by_row |= dict.fromkeys(rows, category)
     if type_counts is not None:
-        if sum(type_counts.values()) != len(labels) * seats_per_row:
-            raise LayoutInvalid([("type_counts", f"must add up to {len(labels) * seats_per_row} seats")])
-        if any(count % seats_per_row for count in type_counts.values()):
-            raise LayoutInvalid([("type_counts", f"must be whole rows of {seats_per_row} seats")])
         filled = (category for category, count in type_counts.items() for _ in range(count // seats_per_row))
-        by_row = dict(zip(labels, filled, strict=True))
-    return by_row
+        return dict(zip(labels, filled, strict=True))
+    return dict.fromkeys(labels, "standard") | {row: key for key, rows in categories.items() for row in rows}
 
 
-def _problems(plan: Plan) -> Iterator[tuple[str, str]]:
-    shape = [key for key in ("name", "categories", "zones", "rows") if not plan.get(key)]
-    yield from ((key, "is missing or empty") for key in shape)
-    if shape:
-        return
-    categories, zones = {c["key"] for c in plan["categories"]}, {z["key"] for z in plan["zones"]}
-    seen: set[str] = set()
-    rows_seen: set[tuple[str, str]] = set()
-    for i, row in enumerate(plan["rows"]):
-        if row["zone"] not in zones:
-            yield f"rows.{i}.zone", f"there is no zone {row['zone']!r}"
-        if (row["zone"], row["label"]) in rows_seen:
-            yield f"rows.{i}.label", f"row {row['label']!r} is there twice in its zone"
-        rows_seen.add((row["zone"], row["label"]))
-        if not row["seats"]:
-            yield f"rows.{i}.seats", "is empty"
-        for j, seat in enumerate(row["seats"]):
-            for sentence in _seat_problems(seat, categories, seen):
-                yield f"rows.{i}.seats.{j}", sentence
-            seen.add(seat["seat"])
-    for i, row in enumerate(plan["rows"]):
-        for j, seat in enumerate(row["seats"]):
-            if seat.get("partner") is not None and seat["partner"] not in seen:
-                yield f"rows.{i}.seats.{j}.partner", f"there is no seat {seat['partner']!r}"
+def _in_order(row: Plan) -> list[Plan]:
+    """Left to right; a row that runs away from the screen from front to back."""
+    seats = row["seats"]
+    xs, ys = [seat["x"] for seat in seats], [seat["y"] for seat in seats]
+    across = max(xs) - min(xs) >= max(ys) - min(ys)
+    return sorted(seats, key=lambda seat: seat["x"] if across else seat["y"])
 
 
-def _seat_problems(seat: Plan, categories: set[str], seen: set[str]) -> Iterator[str]:
-    label = seat["seat"]
-    if not LABEL.fullmatch(label):
-        yield f"{label!r} is no label: 1 to 16 letters, digits, dots and hyphens"
-    if label in seen:
-        yield f"{label!r} is there twice"
-    if seat["category"] not in categories:
-        yield f"there is no category {seat['category']!r}"
-    if seat.get("kind", SeatKind.STANDARD) not in set(SeatKind):
-        yield f"there is no kind {seat['kind']!r}"
+def _gaps(row: Sequence[Plan]) -> list[float]:
+    return [math.dist((a["x"], a["y"]), (b["x"], b["y"])) for a, b in itertools.pairwise(row)]
 
 
-def _runs(row: Sequence[Plan]) -> list[list[Plan]]:
+def _usual_pitch(rows: Sequence[Sequence[Plan]]) -> float:
+    """What tells neighbours from an aisle in a row of two. Infinite when every row has two at most."""
+    pitches = [min(_gaps(row)) for row in rows if len(row) > 2]
+    return statistics.median(pitches) if pitches else math.inf
+
+
+def _runs(row: Sequence[Plan], usual_pitch: float) -> list[list[Plan]]:
     """The row's seats in unbroken runs: a distance of more than one and a half pitches is an aisle."""
-    gaps = [right["x"] - left["x"] for left, right in itertools.pairwise(row)]
-    reach = min(gaps, default=1.0) * AISLE_PITCHES
+    gaps = _gaps(row)
+    reach = AISLE_PITCHES * (usual_pitch if len(gaps) == 1 else min(gaps, default=0))
     runs: list[list[Plan]] = [[row[0]]]
-    for gap, seat in zip(gaps, row[1:], strict=True):
-        if gap > reach:
+    for gap, (left, right) in zip(gaps, itertools.pairwise(row), strict=True):
+        if gap > reach and left.get("partner") != right["seat"]:
             runs.append([])
-        runs[-1].append(seat)
+        runs[-1].append(right)
     return runs
 
 
@@ -304,7 +307,7 @@ def _seat(row: Plan, seat: Plan, left: Plan | None, right: Plan | None, focal: t
         left=left["seat"] if left else None,
         right=right["seat"] if right else None,
         partner=seat.get("partner"),
-        distance=math.dist((seat["x"], seat["y"]), focal),
+        distance=round(math.dist((seat["x"], seat["y"]), focal) * 1_000),
     )
 
 

@@ -26,6 +26,8 @@ class Visit {
     this.hold = null;
     this.size = 2;
     this.busy = false;
+    this.placed = false;
+    this.turn = Promise.resolve();
     this.prices = new Map(showtime.prices.map((price) => [`${price.category}|${price.ticket_type}`, price]));
     this.types = [...new Set(showtime.prices.map((price) => price.ticket_type))];
   }
@@ -69,7 +71,7 @@ class Visit {
       h("span", { class: "party-label" }, t("party.label")),
       h("button", { type: "button", class: "round", "aria-label": t("party.fewer"), onclick: () => step(-1) }, "−"), value,
       h("button", { type: "button", class: "round", "aria-label": t("party.more"), onclick: () => step(1) }, "+"),
-      h("button", { type: "button", class: "button quiet best", onclick: () => this.best() }, t("party.best")));
+      h("button", { type: "button", class: "button quiet best", onclick: () => this.inTurn(() => this.best()) }, t("party.best")));
   }
 
   legend() {
@@ -100,7 +102,7 @@ class Visit {
   }
 
   own({ holds }) {
-    if (this.busy) return;
+    if (this.busy || this.placed) return;
     this.setHold(holds[0] ?? null);
   }
 
@@ -124,8 +126,18 @@ class Visit {
     this.setHold(null);
   }
 
-  async pick(label) {
-    if (this.busy) return;
+  pick(label) {
+    return this.inTurn(() => this.picked(label));
+  }
+
+  // What is clicked while the server still answers is done next, with the seats as they are then.
+  inTurn(work) {
+    const done = this.turn.then(() => (this.placed ? null : work()));
+    this.turn = done.catch(() => null);
+    return done;
+  }
+
+  async picked(label) {
     const own = this.hold?.seats.map((line) => line.seat) ?? [];
     if (own.includes(label)) return own.length === 1 ? this.release() : this.change([], [label]);
     if (!this.map.isFree(label)) {
@@ -248,8 +260,8 @@ class Visit {
       h("p", { class: "hint" }, t("cart.all_in")),
       h("div", { class: "cart-acts" },
         h("button", { type: "button", class: "button act", onclick: () => this.checkout() }, t("cart.pay")),
-        hold.renewals_left > 0 ? h("button", { type: "button", class: "button quiet", onclick: () => this.renew() }, t("cart.renew")) : null,
-        h("button", { type: "button", class: "plain", onclick: () => this.release() }, t("cart.release"))));
+        hold.renewals_left > 0 ? h("button", { type: "button", class: "button quiet", onclick: () => this.inTurn(() => this.hold && this.renew()) }, t("cart.renew")) : null,
+        h("button", { type: "button", class: "plain", onclick: () => this.inTurn(() => this.hold && this.release()) }, t("cart.release"))));
   }
 
   // On a phone the lines stay folded away, so that the map stays in view.
@@ -265,7 +277,7 @@ class Visit {
     const types = this.types.filter((type) => this.prices.has(`${line.category}|${type}`));
     return h("li", {},
       h("span", { class: "seat-name" }, h("b", {}, line.seat), " ", h("small", {}, this.map.names.get(seat.category))),
-      h("select", { "aria-label": t("cart.type", { seat: line.seat }), onchange: (event) => this.setType(line.seat, event.target.value) },
+      h("select", { "aria-label": t("cart.type", { seat: line.seat }), onchange: ({ target }) => this.inTurn(() => this.hold && this.setType(line.seat, target.value)) },
         types.map((type) => h("option", { value: type, selected: type === line.ticket_type }, t(`type.${type}`)))),
       h("span", { class: "price" }, money(line.total)),
       h("button", { type: "button", class: "round small", "aria-label": t("cart.remove", { seat: line.seat }), onclick: () => this.pick(line.seat) }, "×"));
@@ -274,7 +286,7 @@ class Visit {
   async checkout() {
     const hold = this.hold;
     await till({ showtime: this.showtime, hold, now: () => this.channel.now(), person: me(), open: this.open,
-      onPlaced: () => { this.busy = true; }, onClosed: () => { this.busy = false; } });
+      onPlaced: () => { this.placed = true; }, onClosed: () => { this.placed = false; } });
   }
 }
 

@@ -40,7 +40,8 @@ async def test_a_seat_clicked_in_one_browser_is_shown_held_in_another_at_once(ho
     await ana.locator(f"[data-seat='{seat}']").click()
     await expect(bob.locator(f"[data-seat='{seat}']")).to_have_class(_words("held"))
     await ana.get_by_role("button", name="Let them go").click()
-    await expect(bob.locator(f"[data-seat='{seat}']")).to_have_class(_words("free"))
+    for page in (ana, bob):
+        await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(_words("free"))
     await bob.evaluate(
         """(seat) => { window.seen = new Promise((resolve) => {
             const node = document.querySelector(`[data-seat="${seat}"]`);

@@ -47,12 +47,25 @@ def test_every_fault_of_a_plan_is_named_at_once():
     seats[3]["seat"] = "no label"
     with pytest.raises(LayoutInvalid) as caught:
         from_plan("l", 1, plan)
-    assert [path for path, _ in caught.value.problems] == ["rows.0.seats.0", "rows.0.seats.2", "rows.0.seats.3"]
+    named = [path for path, _ in caught.value.problems]
+    assert named == ["rows.0.seats.0.category", "rows.0.seats.2.seat", "rows.0.seats.3.seat"]
+
+
+@pytest.mark.parametrize("wrong", [None, [], {}, {"rows": [{"seats": [3]}]}, {"rows": 1, "zones": [None]}])
+def test_what_is_no_plan_at_all_is_refused_in_words(wrong):
+    with pytest.raises(LayoutInvalid):
+        from_plan("l", 1, wrong)
+
+
+def test_an_aisle_with_nothing_beyond_it_is_refused():
+    with pytest.raises(LayoutInvalid, match="aisle after 4"):
+        from_shortcut("Hall", 1, 4, aisles_after=[4])
 
 
 @given(st.integers(1, 8), st.integers(1, 12), st.sets(st.integers(1, 11), max_size=2))
 def test_a_plan_survives_the_way_out_and_in(rows: int, seats: int, aisles: set[int]):
-    layout = from_plan("l", 1, from_shortcut("Hall", rows, seats, aisles_after=sorted(aisles)))
+    between = sorted(aisle for aisle in aisles if aisle < seats)
+    layout = from_plan("l", 1, from_shortcut("Hall", rows, seats, aisles_after=between))
     assert from_plan("l", 1, to_plan(layout)) == layout
 
 

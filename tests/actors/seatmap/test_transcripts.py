@@ -236,7 +236,7 @@ def test_best_available_keeps_a_party_together_or_says_no():
     check("""
         0s  ana  best h1 4             -> seats_held(B1,B2,B3,B4)
         0s  bob  best h2 4             -> seats_held(C1,C2,C3,C4)
-        0s  cem  best h3 4             -> seats_held(A3,A4,A5,A6)
+        0s  cem  best h3 4             -> seats_held(A1,A2,A3,A4)
         0s  dia  best h4 3             -> no_block
         0s  dia  best h4 2             -> seats_held(B5,B6)
     """)
