@@ -1,0 +1,63 @@
+"""What the API offers: each route with who may ask, what it takes and what it answers, declared once.
+
+The router, the check of roles, the role table of the tests and the OpenAPI document all read the same declaration, so
+none of them can say something that the others do not.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from server.auth.identity import require
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PUBLIC: Final = None
+"""Everybody may ask, with or without a token."""
+
+SIGNED_IN: Final[frozenset[str]] = frozenset()
+"""Whoever has a token, guests too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path.
+
+    `access` names the roles that may ask: PUBLIC, SIGNED_IN, or a set of which the caller needs one. Whether a thing is
+    the caller's own, or of a theatre the caller works for, only the handler can see. `answers` gives the shape of each
+    success, a TypedDict, model or list of them; None is an answer without a body. `problems` are the codes beyond those
+    that every operation of its kind can have.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    access: frozenset[str] | None
+    answers: Mapping[int, Any]
+    asks: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    problems: tuple[str, ...] = ()
+    key_required: bool = False
+    alias_of: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def route(self) -> web.RouteDef:
+        return web.RouteDef(self.method, self.path, self._guarded(), {})
+
+    def _guarded(self) -> Handler:
+        """The handler behind the check of roles. 401, or 403 forbidden."""
+        access, handler = self.access, self.handler
+        if access is None:
+            return handler
+
+        @wraps(handler)
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            require(request, *access)
+            return await handler(request)
+
+        return guarded
