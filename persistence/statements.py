@@ -5,7 +5,7 @@ the writer believes, and everything after it is done only for the showtimes in `
 same statement, so there is nothing to roll back and nothing to wait for in between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
 import orjson
@@ -26,6 +26,10 @@ class Append(Protocol):
     records: Sequence[Record]
     rows: Sequence[codec.Row]
 
+
+_BETWEEN: Final = 0x1E
+_DIVIDER: Final = chr(_BETWEEN)
+_SCHEMA: Final = str(codec.EVENT_SCHEMA)
 
 # `IS TRUE` keeps the planner from making this a join: a hashed lookup is right for one row and for a thousand.
 _ALLOWED: Final = "(showtime_id IN (SELECT showtime_id FROM head)) IS TRUE"
@@ -99,8 +103,8 @@ _PROJECTIONS: Final = f"""
 
 def _append(first: int, projections: str) -> str:
     """The append, with its own parameters numbered from `first`."""
-    (ids, epochs, since, until, deadlines, owners, versions, of_epochs, at, keys, schema, kinds, bodies) = (
-        f"${number}" for number in range(first, first + 13)
+    (ids, epochs, since, until, deadlines, owners, versions, of_epochs, at, keys, kinds, bodies, schema) = (
+        f"${number}::text" for number in range(first, first + 13)
     )
     return f"""
 WITH head AS (
@@ -113,7 +117,8 @@ WITH head AS (
     INSERT INTO event (showtime_id, version, epoch, at, key, schema, kind, body)
     SELECT showtime_id, version, epoch, from_millis(at), key, {schema}::smallint, kind, body::jsonb
     FROM unnest({owners}::uuid[], {versions}::bigint[], {of_epochs}::bigint[], {at}::bigint[], {keys}::uuid[],
-        {kinds}::text[], {bodies}::text[]) AS r (showtime_id, version, epoch, at, key, kind, body)
+        {kinds}::text[], string_to_array({bodies}, chr({_BETWEEN})))
+        AS r (showtime_id, version, epoch, at, key, kind, body)
     WHERE {_ALLOWED}){projections}
 SELECT to_millis(clock_timestamp()),
     (SELECT array_agg(id::text) FROM unnest({ids}::uuid[]) id WHERE (id IN (SELECT showtime_id FROM head)) IS FALSE)"""
@@ -173,29 +178,43 @@ WITH kept AS (
 UPDATE showtime SET free_seats = $5, version = $2 WHERE id = $1 AND version < $2"""
 
 
-def append_arguments(batch: Sequence[Append]) -> list[Any]:
-    """One head for each showtime, although several appends of one may follow each other in a batch."""
+def append_arguments(batch: Sequence[Append]) -> list[str]:
+    """One head for each showtime, although several appends of one may follow each other in a batch.
+
+    Arrays travel as the text that PostgreSQL itself writes them in: putting that together costs a third of having the
+    driver encode each value. Nothing in it needs quoting, except bodies, which a character divides that no JSON has.
+    """
     heads: dict[str, list[Any]] = {}
-    ids: list[str] = []
+    owners: list[str] = []
     epochs: list[int] = []
     rows: list[codec.Row] = []
     for append in batch:
         after = append.after
-        deadline = after.deadline if after.deadline < NEVER else None
+        deadline = after.deadline if after.deadline < NEVER else "NULL"
         known = heads.get(append.showtime_id)
         if known is None:
             heads[append.showtime_id] = [append.epoch, append.before.version, after.version, deadline]
         else:
             known[2:] = after.version, deadline
         own = append.rows
-        rows += own
-        ids += [append.showtime_id] * len(own)
-        epochs += [append.epoch] * len(own)
+        if len(own) == 1:
+            rows.append(own[0])
+            owners.append(append.showtime_id)
+            epochs.append(append.epoch)
+        else:
+            rows += own
+            owners += [append.showtime_id] * len(own)
+            epochs += [append.epoch] * len(own)
     versions, at, keys, kinds, bodies = zip(*rows, strict=True)
     return [
-        list(heads), *map(list, zip(*heads.values(), strict=True)),
-        ids, versions, epochs, at, keys, codec.EVENT_SCHEMA, kinds, bodies,
+        _array(heads), *[_array(map(str, column)) for column in zip(*heads.values(), strict=True)],
+        _array(owners), _array(map(str, versions)), _array(map(str, epochs)), _array(map(str, at)),
+        _array([key or "NULL" for key in keys]), _array(kinds), _DIVIDER.join(bodies), _SCHEMA,
     ]  # fmt: skip
+
+
+def _array(values: Iterable[str]) -> str:
+    return f"{{{','.join(values)}}}"
 
 
 def projection_arguments(batch: Sequence[Append]) -> list[str]:
