@@ -20,7 +20,7 @@ from server.errors import Problem, not_found
 from server.idempotency import command_id, idempotency_key, intent_of
 from server.keys import CLOCK, REGISTRY, REQUEST_ID
 from server.requests import path_id
-from server.responses import answer, no_content
+from server.responses import no_content, prompt
 
 
 def cause(
@@ -56,7 +56,7 @@ def respond(reply: Reply, command: Command) -> web.Response:
     status, body = wire.answer(reply, command)
     if status >= 400:
         raise problem(status, body, command.cause)
-    return no_content() if status == 204 else answer(body, status)
+    return no_content() if status == 204 else prompt(body, status)
 
 
 def problem(status: int, body: Mapping[str, object], cause: Cause) -> Problem:

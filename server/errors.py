@@ -14,6 +14,7 @@ from aiohttp import ClientConnectionResetError, http_exceptions, web
 from pydantic import ValidationError
 
 from actors import ports
+from server.responses import Prompt
 
 PROBLEM_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 1
@@ -42,9 +43,10 @@ class Problem(Exception):
             "request_id": request_id,
             **self.facts,
         }
-        return web.Response(
-            body=orjson.dumps(body), status=self.status, headers=self.headers, content_type=PROBLEM_TYPE
-        )
+        raw = orjson.dumps(body)
+        if self.headers is None:
+            return Prompt(raw, self.status, PROBLEM_TYPE)
+        return web.Response(body=raw, status=self.status, headers=self.headers, content_type=PROBLEM_TYPE)
 
 
 def not_found(thing: str) -> Problem:

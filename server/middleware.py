@@ -15,6 +15,7 @@ from multidict import CIMultiDict, istr
 
 from server.errors import Problem, explain, is_disconnect, unavailable
 from server.keys import CLOCK, LIFE, REQUEST_ID, TELEMETRY
+from server.responses import ANSWER_HEADERS, NO_STORE, Prompt
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -33,26 +34,17 @@ PAGE_POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-ANSWER_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-
 X_REQUEST_ID: Final = istr("X-Request-Id")
 _CONTENT_POLICY: Final = istr("Content-Security-Policy")
-_EVERYWHERE: Final = {
-    istr("X-Content-Type-Options"): "nosniff",
-    istr("Referrer-Policy"): "same-origin",
-    istr("Cross-Origin-Resource-Policy"): "same-origin",
-    istr("Server"): "marquee",
-}
-_ANSWER_HEADERS: Final = CIMultiDict({**_EVERYWHERE, _CONTENT_POLICY: ANSWER_POLICY})
+_ANSWER_HEADERS: Final = CIMultiDict({istr(name): value for name, value in ANSWER_HEADERS.items()})
 _PAGE_HEADERS: Final = CIMultiDict(
     {
-        **_EVERYWHERE,
+        **_ANSWER_HEADERS,
         _CONTENT_POLICY: PAGE_POLICY,
         istr("Cross-Origin-Opener-Policy"): "same-origin",
         istr("Permissions-Policy"): "camera=(), geolocation=(), microphone=()",
     }
 )
-_NO_STORE: Final = "no-store"
 _ALWAYS_OPEN: Final = ("/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready")
 _acceptable_id: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}").fullmatch
 _log: Final = structlog.get_logger("marquee.http")
@@ -78,7 +70,7 @@ def wrapper() -> Any:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 (every failure becomes an answer here)
             response = _problem(request, error, request_id)
-        if not response.prepared:
+        if type(response) is not Prompt and not response.prepared:
             headers = response.headers
             headers[X_REQUEST_ID] = request_id
             if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
@@ -86,10 +78,9 @@ def wrapper() -> Any:
             elif response.status != 304:  # what a browser kept has its headers already, a page its own policy
                 headers.extend(_ANSWER_HEADERS)
             if hdrs.CACHE_CONTROL not in headers:
-                headers[hdrs.CACHE_CONTROL] = _NO_STORE
-        resource = request.match_info.route.resource
-        route = "-" if resource is None else resource.canonical
-        app[TELEMETRY].answered(request.method, route, response.status, clock.monotonic() - began)
+                headers[hdrs.CACHE_CONTROL] = NO_STORE
+        took = clock.monotonic() - began
+        app[TELEMETRY].requests.answered(request.method, request.match_info.route.resource, response.status, took)
         return response
 
     return wrap

@@ -22,6 +22,7 @@ from server.errors import Problem, invalid, not_found
 BODY_BYTES_MAX: Final = 256 * 1024
 BODY_SECONDS_MAX: Final = 10
 JSON_DEPTH_MAX: Final = 64
+_BODY: Final[web.RequestKey[bytes]] = web.RequestKey("body", bytes)
 
 Network = IPv4Network | IPv6Network
 
@@ -85,18 +86,25 @@ async def read_body(request: web.Request, model: type[B]) -> B:
 
 async def read_optional_body(request: web.Request, model: type[B]) -> B:
     """Like `read_body`, but no body at all means `{}`."""
-    if not request.can_read_body:
+    if not await read_bytes(request):
         return model.model_validate({})
     return await read_body(request, model)
 
 
 async def read_bytes(request: web.Request) -> bytes:
     """The raw body. A body that dribbles in for longer than BODY_SECONDS_MAX ends the connection."""
-    if request.content.is_eof():
-        return await request.read()
+    if _BODY in request:
+        return request[_BODY]
+    if request.content.is_eof():  # all of it came with the head, as it nearly always does
+        raw = request.content.read_nowait()
+        if len(raw) > BODY_BYTES_MAX:
+            raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX, len(raw))
+        request[_BODY] = raw
+        return raw
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
-            return await request.read()
+            raw = request[_BODY] = await request.read()
+            return raw
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
@@ -109,6 +117,13 @@ def parse_json(raw: bytes) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise _malformed(str(error).partition(":")[0]) from None
+    if (
+        type(value) is dict
+        and raw.count(b":") == len(value)
+        and b"\\u0000" not in raw
+        and raw.count(b"[") < JSON_DEPTH_MAX
+    ):
+        return value  # flat, as most are: as many members as colons leaves no room for a second one of a name
     if len(raw) > JSON_DEPTH_MAX and raw.count(b"[") + raw.count(b"{") > JSON_DEPTH_MAX < _depth(value):
         raise _malformed("nested too deeply")
     if b"\\u0000" in raw and _has_nul(value):

@@ -1,13 +1,30 @@
 """Writing responses: dict in, JSON out, with validators for what may be cached."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
+from http import HTTPStatus
 from typing import Final
 
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import ClientConnectionResetError, HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.helpers import rfc822_formatted_time
+
+from server.keys import REQUEST_ID
 
 JSON_TYPE: Final = "application/json"
+ANSWER_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "marquee",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""What every answer that is no page carries."""
+
+NO_STORE: Final = "no-store"
+UNREAD_BYTES_MAX: Final = 64 * 1024
 PUBLIC_READ: Final = "public, max-age=0, must-revalidate"
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
@@ -15,6 +32,72 @@ IMMUTABLE: Final = "public, max-age=31536000, immutable"
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON answer that nobody may cache."""
     return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type=JSON_TYPE)
+
+
+class Prompt(web.Response):
+    """A JSON answer whose head is put together in one go and leaves with the body in one write.
+
+    Half of what an ordinary response costs is its headers, and those of an answer to a hold differ in three values. A
+    client without HTTP/1.1 or without a lasting connection gets an ordinary response.
+    """
+
+    def __init__(self, body: bytes, status: int, content_type: str = JSON_TYPE) -> None:
+        web.StreamResponse.__init__(self, status=status)
+        self.headers[hdrs.CONTENT_TYPE] = content_type
+        self.body = body
+        self._sent = body
+        self._ordinary: web.Response | None = None
+        self._written = False
+
+    @property
+    def prepared(self) -> bool:
+        return self._written or self._ordinary is not None
+
+    @property
+    def keep_alive(self) -> bool | None:
+        return self._written if self._ordinary is None else self._ordinary.keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        request_id = request[REQUEST_ID]
+        if request.version != HttpVersion11 or not request.keep_alive:
+            more = {hdrs.CACHE_CONTROL: NO_STORE, "X-Request-Id": request_id, **ANSWER_HEADERS, **self.headers}
+            self._ordinary = web.Response(body=self._sent, status=self.status, headers=more)
+            return await self._ordinary.prepare(request)
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ClientConnectionResetError("the client has gone")
+        self._written = True
+        head = _head(self.status, self.headers[hdrs.CONTENT_TYPE])
+        body = self._sent
+        transport.write(
+            b"%bX-Request-Id: %b\r\nDate: %b\r\nContent-Length: %d\r\n\r\n%b"
+            % (head, request_id.encode(), _date(rfc822_formatted_time()), len(body), body)
+        )
+        if transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+            await request.writer.drain()
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        if self._ordinary is not None:
+            await self._ordinary.write_eof(data)
+
+
+def prompt(body: object, status: int = 200) -> Prompt:
+    """What `answer` says, said faster."""
+    return Prompt(orjson.dumps(body), status)
+
+
+@lru_cache(maxsize=64)
+def _head(status: int, content_type: str) -> bytes:
+    """The part of a head that is the same for all answers of a kind."""
+    headers = {hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: NO_STORE, **ANSWER_HEADERS}
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+@lru_cache(maxsize=1)
+def _date(text: str) -> bytes:
+    return text.encode()
 
 
 def public_answer(request: web.Request, body: object, cache_control: str = PUBLIC_READ) -> web.Response:
