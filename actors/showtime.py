@@ -116,7 +116,7 @@ class ShowtimeActor(Actor[Envelope]):
 
     async def turn(self, batch: Sequence[Envelope]) -> None:
         now = self.busy_at = self._clock.now()
-        past = await self._ask_the_log(batch)
+        past = await self._ask_the_log(batch) if self._may_have_forgotten else {}
         judged = self._judge(batch, now, past)
         if judged.records:
             try:
@@ -160,12 +160,13 @@ class ShowtimeActor(Actor[Envelope]):
     def _judge(self, batch: Sequence[Envelope], now: Instant, past: dict[str, tuple[Record, ...]]) -> Judgement:
         """Synchronous from beginning to end: nothing can come between the check and the use."""
         judged = Judgement(self._durable, [], [], {})
-        self._record(judged, due(judged.state, now), CLOCKWORK, now)
+        if now >= self._durable.deadline:
+            self._record(judged, due(self._durable, now), CLOCKWORK, now)
         for envelope in batch:
             command = envelope.command
             if command is _TICK:
                 continue
-            known = self._recall(judged, command.cause, past)
+            known = self._recall(judged, command.cause, past) if command.cause.retryable else None
             if known is not None:
                 judged.replies.append((envelope, *known))
                 continue
@@ -182,8 +183,8 @@ class ShowtimeActor(Actor[Envelope]):
     def _record(judged: Judgement, events: Sequence[Event], cause: Cause, now: Instant) -> tuple[Record, ...]:
         if not events:
             return ()
-        version = judged.state.version
-        records = tuple(Record(version + n, now, cause, event) for n, event in enumerate(events, 1))
+        first = judged.state.version + 1
+        records = tuple([Record(version, now, cause, event) for version, event in enumerate(events, first)])
         judged.state = evolve(judged.state, records)
         judged.records += records
         return records
@@ -192,8 +193,6 @@ class ShowtimeActor(Actor[Envelope]):
         self, judged: Judgement, cause: Cause, past: dict[str, tuple[Record, ...]]
     ) -> tuple[Decision, tuple[Record, ...]] | None:
         """Same id, same answer; same id with another intent is refused."""
-        if not cause.retryable:
-            return None
         records = judged.state.memory.recall(cause.command_id) or past.get(cause.command_id)
         if records:
             if records[0].cause.intent != cause.intent:
@@ -205,14 +204,18 @@ class ShowtimeActor(Actor[Envelope]):
             return (refusal if intent == cause.intent else Refused(Refusal.COMMAND_ID_REUSED)), ()
         return None
 
+    @property
+    def _grew_too_long(self) -> bool:
+        """The memory let go of commands that `_older` does not list."""
+        return self._durable.memory.since > self._remembered_since
+
+    @property
+    def _may_have_forgotten(self) -> bool:
+        return bool(self._older) or self._grew_too_long
+
     async def _ask_the_log(self, batch: Sequence[Envelope]) -> dict[str, tuple[Record, ...]]:
         """What retries may be repeating from before this memory begins."""
-        memory = self._durable.memory
-        forgot = (
-            memory.since > self._remembered_since
-        )  # it grew so long that it let go of commands which `_older` does not list
-        if not self._older and not forgot:
-            return {}
+        memory, forgot = self._durable.memory, self._grew_too_long
         wanted = [
             cause.command_id
             for cause in (envelope.command.cause for envelope in batch)
@@ -249,10 +252,12 @@ class ShowtimeActor(Actor[Envelope]):
     def _set_alarm(self) -> None:
         """One alarm for the earliest deadline. A stale one in the past is replaced by the exact moment."""
         at = self._durable.deadline
-        if at <= self._clock.now():
-            at = next_due(self._durable)
         if at == self._alarm_at:
             return
+        if at <= self._clock.now():
+            at = next_due(self._durable)
+            if at == self._alarm_at:
+                return
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm_at = at

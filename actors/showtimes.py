@@ -89,7 +89,7 @@ class Showtimes:
     async def ask(self, showtime_id: str, command: Command) -> Reply:
         """Send a command and wait for its durable outcome. Raises what `ports` names; nothing is retried."""
         future: asyncio.Future[Reply] = self._loop.create_future()
-        actor = await self.actor(showtime_id)
+        actor = self._registry.resident(showtime_id) or await self.actor(showtime_id)
         try:
             actor.post(command, partial(_settle, future))
         except Draining:  # it fell asleep between finding it and writing to it

@@ -181,7 +181,8 @@ class PgJournal:
             raise Rejected(f"cannot be written: {error}") from error
         self._queue.append(pending)
         self._rows_queued += len(records)
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
         await pending.done
 
     async def acquire(self, showtime_id: str) -> Loaded:

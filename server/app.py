@@ -5,7 +5,6 @@ actors that write to it, and they outlive the sockets that ask them.
 """
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -24,6 +23,7 @@ from persistence import idempotency as answers
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
 from persistence.journal import JournalLimits, PgJournal
 from persistence.layouts import StoredLayouts
+from server import collector
 from server.auth.passwords import COST, Passwords
 from server.auth.sessions import Sessions
 from server.auth.tokens import Tokens
@@ -79,7 +79,6 @@ POOL_SECONDS_MAX: Final = 1
 BACKLOG: Final = 4_096
 HOUSEKEEPING_SECONDS: Final = 3_600
 HouseClock = SystemClock | ManualClock
-_GC_THRESHOLDS: Final = (50_000, 20, 100)
 # The router tries them in this order: what is asked for most comes first.
 MODULES: Final = (
     holds,
@@ -137,7 +136,7 @@ async def serve(config: Config, dsn: str, opened: Callable[[str], None] = lambda
     await runner.setup()
     try:
         await web.TCPSite(runner, config.host, config.port, backlog=BACKLOG).start()
-        settle_memory()
+        collector.settle()
         address = "http://{}:{}".format(*runner.addresses[0])
         _log.info("serving", address=address)
         opened(address)
@@ -146,13 +145,6 @@ async def serve(config: Config, dsn: str, opened: Callable[[str], None] = lambda
         app[LIFE].draining = True
     finally:
         await runner.cleanup()
-
-
-def settle_memory() -> None:
-    """What is here now stays: the collector need not look at it again, and looks less often at the rest."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 async def _database(dsn: str, app: web.Application) -> AsyncIterator[None]:
@@ -185,7 +177,10 @@ async def _journal(dsn: str, clock: HouseClock, app: web.Application) -> AsyncIt
     journal = app[JOURNAL] = PgJournal(partial(connect_writer, dsn), pool, layouts, clock, limits, heard=clock.adjust)
     await journal.start()
     app[TELEMETRY].watch_journal(journal.figures)
+    tidy = asyncio.create_task(collector.keep_tidy(lambda: journal.figures().rows), name="collector")
     yield
+    tidy.cancel()
+    await asyncio.gather(tidy, return_exceptions=True)
     await journal.close()
 
 

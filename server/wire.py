@@ -161,8 +161,16 @@ def booking_body(
 
 
 def own_holds(state: SeatMap, account_id: str) -> list[Json]:
-    """The caller's live holds."""
-    return [hold(state, held) for held in state.holds.values() if held.owner == account_id]
+    """The caller's live holds, the newest last. Looks no further back than all pledged seats are accounted for."""
+    own: list[Hold] = []
+    missing = state.pledged.get(account_id, 0)
+    for held in tuple(state.holds.values())[::-1]:
+        if missing <= 0:
+            break
+        if held.owner == account_id:
+            own.append(held)
+            missing -= len(held.lines)
+    return [hold(state, held) for held in reversed(own)]
 
 
 def mine(state: SeatMap, account_id: str) -> Json:
