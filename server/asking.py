@@ -31,16 +31,17 @@ def cause(
     *,
     kind: ActorKind = ActorKind.CUSTOMER,
     key_required: bool = False,
+    unkeyed: str | None = None,
     **names: str,
 ) -> Cause:
-    """Who asks, and under which id.
+    """Who asks, and under which id: that of the key, else `unkeyed`, else a fresh one.
 
     `asked` and the `names` from the path are all that the client said: the same key with other words is refused.
     """
     key = idempotency_key(request, required=key_required)
     who = caller.account_id
     if key is None:
-        return Cause(mint(request.app[CLOCK].now()), kind, who, request[REQUEST_ID])
+        return Cause(unkeyed or mint(request.app[CLOCK].now()), kind, who, request[REQUEST_ID])
     said = {} if asked is None else asked.model_dump(exclude_unset=True)
     intent = intent_of({**said, **names})
     return Cause(command_id(who, operation, key), kind, who, request[REQUEST_ID], retryable=True, intent=intent)

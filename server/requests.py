@@ -93,10 +93,12 @@ async def read_optional_body(request: web.Request, model: type[B]) -> B:
 
 async def read_bytes(request: web.Request) -> bytes:
     """The raw body. A body that dribbles in for longer than BODY_SECONDS_MAX ends the connection."""
-    if _BODY in request:
-        return request[_BODY]
-    if request.content.is_eof():  # all of it came with the head, as it nearly always does
-        raw = request.content.read_nowait()
+    content = request.content
+    if content.at_eof():  # read before, or there is none
+        known: bytes = request.get(_BODY, b"")
+        return known
+    if content.is_eof():  # all of it came with the head, as it nearly always does
+        raw = content.read_nowait()
         if len(raw) > BODY_BYTES_MAX:
             raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX, len(raw))
         request[_BODY] = raw

@@ -4,8 +4,8 @@ A `Record` is an event as the log keeps it: with its gap-free version, its time 
 an event means to people who watch the map. Personal data never enters the log.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from actors.seatmap.commands import BlockKind, Cause
 from actors.seatmap.terms import Instant, Terms
@@ -262,21 +262,31 @@ _OF_THE_WHOLE: Final = frozenset(
 
 def public_delta(event: Event) -> Mapping[str, tuple[str, ...]]:
     """The seats an event changes, by the public state they have afterwards: `{"held": …, "free": …}`."""
-    match event:
-        case SeatsHeld(lines=lines):
-            return {"held": tuple(line.seat for line in lines)}
-        case HoldChanged(lines=lines, freed=freed):
-            return {"held": tuple(line.seat for line in lines), "free": freed}
-        case HoldReleased(seats=seats) | HoldExpired(seats=seats) | BookingExpired(seats=seats):
-            return {"free": seats}
-        case BookingCancelled(seats=seats) | SeatsUnblocked(seats=seats):
-            return {"free": seats}
-        case BookingConfirmed(lines=lines):
-            return {"sold": tuple(line.seat for line in lines)}
-        case SeatsBlocked(seats=seats):
-            return {"blocked": seats}
-        case _:
-            return _NOTHING
+    told = _TOLD.get(type(event))
+    return _NOTHING if told is None else told(event)
+
+
+def _now_held(event: SeatsHeld) -> Mapping[str, tuple[str, ...]]:
+    return {"held": tuple([line.seat for line in event.lines])}
+
+
+def _now_free(
+    event: HoldReleased | HoldExpired | BookingExpired | BookingCancelled | SeatsUnblocked,
+) -> Mapping[str, tuple[str, ...]]:
+    return {"free": event.seats}
+
+
+_TOLD: Final[Mapping[type, Callable[[Any], Mapping[str, tuple[str, ...]]]]] = {
+    SeatsHeld: _now_held,
+    HoldChanged: lambda event: {**_now_held(event), "free": event.freed},
+    HoldReleased: _now_free,
+    HoldExpired: _now_free,
+    BookingExpired: _now_free,
+    BookingCancelled: _now_free,
+    SeatsUnblocked: _now_free,
+    BookingConfirmed: lambda event: {"sold": tuple([line.seat for line in event.lines])},
+    SeatsBlocked: lambda event: {"blocked": event.seats},
+}
 
 
 def changes_showtime(event: Event) -> bool:

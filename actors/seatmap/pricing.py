@@ -13,8 +13,8 @@ HOUR_MS: Final = 3_600_000
 
 def quote(layout: Layout, tariff: Tariff, seats: Sequence[str], ticket_types: Mapping[str, str]) -> tuple[Line, ...]:
     """A line for each seat. KeyError when a category or ticket type has no price: ask `unpriced` first."""
-    default = tariff.default_ticket_type
-    return tuple(line(tariff, seat, layout.seats[seat].category, ticket_types.get(seat, default)) for seat in seats)
+    default, places = tariff.default_ticket_type, layout.seats
+    return tuple([line(tariff, seat, places[seat].category, ticket_types.get(seat, default)) for seat in seats])
 
 
 def line(tariff: Tariff, seat: str, category: str, ticket_type: str) -> Line:

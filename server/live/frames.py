@@ -167,9 +167,10 @@ def showtime(epoch: int, state: SeatMap) -> bytes:
 
 def _final(records: Iterable[Record], after: SeatMap) -> dict[str, list[str]]:
     taken = after.taken
-    seats = {seat: None for record in records for group in public_delta(record.event).values() for seat in group}
     final: dict[str, list[str]] = {}
-    for seat in seats:
+    for seat in dict.fromkeys(
+        seat for record in records for group in public_delta(record.event).values() for seat in group
+    ):
         claim = taken.get(seat)
         final.setdefault("free" if claim is None else claim.state.value, []).append(seat)
     return final

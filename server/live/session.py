@@ -203,7 +203,13 @@ def _hold(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[Ac
     if hold_id is None:
         best = None if wish is None else BestAvailable(**wish)
         return session.ask(
-            ref, said, "hold", lambda desk, cause: HoldSeats(cause, desk.mint(), tuple(seats or ()), types, best)
+            ref,
+            said,
+            "hold",
+            # Without a key the command has no name but that of the hold it makes.
+            lambda desk, cause: HoldSeats(
+                cause, desk.mint() if cause.retryable else cause.command_id, tuple(seats or ()), types, best
+            ),
         )
     if seats is None:
         return (_invalid(ref, [_fault("hold_id", "seats are added to a hold by name")]),)

@@ -83,9 +83,10 @@ async def hold_seats(request: web.Request) -> web.Response:
     if asked.hold_id is not None:
         return await _add(request, actor.showtime_id, asked, cause(request, caller, "change", asked))
     wish = asked.best_available
+    hold_id = mint_in(actor.snapshot.number, app[CLOCK].now())
     command = HoldSeats(
-        cause(request, caller, "hold", asked),
-        mint_in(actor.snapshot.number, app[CLOCK].now()),
+        cause(request, caller, "hold", asked, unkeyed=hold_id),
+        hold_id,
         tuple(asked.seats or ()),
         asked.ticket_types,
         None if wish is None else BestAvailable(**wish.model_dump()),
