@@ -10,6 +10,7 @@ class Limits:
     trail_records_max: int = 2_000
     snapshot_after_records: int = 1_000
     idle_seconds_before_passivation: int = 300
+    passivations_at_once_max: int = 16
     restart_seconds_min: float = 0.05
     restart_seconds_max: float = 5.0
     wakes_at_once_max: int = 20

@@ -7,6 +7,7 @@ time without a sweeper. An actor that dies is rebuilt from the log, after a paus
 import asyncio
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 
 from actors.ids import is_uuid, showtime_number
 from actors.limits import Limits
@@ -18,6 +19,7 @@ from actors.seatmap.terms import Instant
 from actors.showtime import Reply, ShowtimeActor
 
 PASSIVATION_PASS_MS = 15_000
+PASSIVATION_PAUSE_MS = 100
 LONG_LIFE_MS = 10_000
 
 
@@ -186,16 +188,20 @@ class Showtimes:
             self._wake_at(showtime_id, self._clock.now() + pause)
 
     def _passivate_idle(self) -> None:
+        """A few at a time: each writes a snapshot, and nobody should wait for a thousand of them."""
         now = self._clock.now()
-        self._pass = self._clock.call_at(now + PASSIVATION_PASS_MS, self._passivate_idle)
-        for actor in self._registry:
-            idle_ms = now - actor.busy_at
-            if (
-                actor.idle
-                and actor.showtime_id not in self._watched
-                and idle_ms > self._limits.idle_seconds_before_passivation * 1_000
-            ):
-                self._passivate(actor)
+        idle_since = now - self._limits.idle_seconds_before_passivation * 1_000
+        idle = (
+            actor
+            for actor in self._registry
+            if actor.busy_at < idle_since and actor.idle and actor.showtime_id not in self._watched
+        )
+        few = tuple(islice(idle, self._limits.passivations_at_once_max))
+        for actor in few:
+            self._passivate(actor)
+        more = len(few) == self._limits.passivations_at_once_max
+        pause = PASSIVATION_PAUSE_MS if more else PASSIVATION_PASS_MS
+        self._pass = self._clock.call_at(now + pause, self._passivate_idle)
 
     def _passivate(self, actor: ShowtimeActor) -> None:
         """No await between finding it idle and forgetting it: the next message starts a fresh actor."""

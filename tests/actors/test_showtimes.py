@@ -173,6 +173,22 @@ async def test_an_idle_showtime_rests_and_the_next_question_wakes_it():
         assert code(await showtimes.ask(ID, hold("ana", "A1"))) == "accepted"
 
 
+async def test_a_house_that_falls_asleep_does_so_a_few_showtimes_at_a_time():
+    stage = Stage(Limits(idle_seconds_before_passivation=60, passivations_at_once_max=2))
+    ids = [mint(NOW) for _ in range(5)]
+    for number, showtime_id in enumerate(ids, 1):
+        await stage.journal.schedule(showtime_id, number, replace(TERMS, sales_open_at=NOW - 1), NOW, SYSTEM)
+    async with stage.open() as showtimes:
+        for showtime_id in ids:
+            while (await showtimes.actor(showtime_id)).snapshot.version < 2:
+                await asyncio.sleep(0)
+        awake = [len(showtimes)]
+        while awake[-1]:
+            stage.clock.advance(75_000 if len(awake) == 1 else 100)
+            awake.append(len(showtimes))
+        assert awake == [5, 3, 1, 0]
+
+
 async def test_who_asks_for_nothing_known_or_too_late_is_told_so(stage: Stage):
     showtimes = stage.open()
     async with showtimes:
