@@ -8,6 +8,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from itertools import chain
 from typing import Final
 
 import structlog
@@ -49,7 +50,7 @@ from server.limiter import Limiter, Rates
 from server.live import socket
 from server.live.hub import Hub
 from server.live.limits import Limits as LiveLimits
-from server.middleware import wrapper
+from server.middleware import nowhere, wrapper
 from server.payments.sandbox import Sandbox
 from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
@@ -101,7 +102,7 @@ def build_app(
     config: Config, dsn: str, *, clock: HouseClock | None = None, password_cost: int = COST, rates: Rates | None = None
 ) -> web.Application:
     """The application over the database at `dsn`, whose schema is already there."""
-    app = web.Application(middlewares=[wrapper()], client_max_size=BODY_BYTES_MAX)
+    app = web.Application(client_max_size=BODY_BYTES_MAX)
     telemetry = Telemetry()
     app[CONFIG] = config
     clock = clock or SystemClock()
@@ -117,9 +118,10 @@ def build_app(
         (partial(_database, dsn), _people, partial(_journal, dsn, clock), _showtimes, socket.live_edge)
     )
     app.on_shutdown.append(socket.send_everybody_away)
-    for module in MODULES:
-        app.router.add_routes(module.ROUTES)
-    app.router.add_routes(Site(ROOT).routes())
+    wrap = wrapper(app)
+    for route in (*chain.from_iterable(module.ROUTES for module in MODULES), *Site(ROOT).routes()):
+        web.RouteDef(route.method, route.path, wrap(route.handler), route.kwargs).register(app.router)
+    app.router.add_route("*", "/{nowhere:.*}", wrap(nowhere))
     return app
 
 

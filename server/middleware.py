@@ -6,8 +6,9 @@ It lies on the way of every hold, so there is exactly one, and what it adds is m
 import os
 import re
 from collections.abc import Awaitable, Callable
+from functools import wraps
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
@@ -50,40 +51,60 @@ _acceptable_id: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}").fullmatch
 _log: Final = structlog.get_logger("marquee.http")
 
 
-def wrapper() -> Any:
-    """The middleware, with its own series of request ids."""
+def wrapper(app: web.Application) -> Callable[[Handler], Handler]:
+    """What every handler of the application is put into, with a series of request ids of its own.
+
+    It is no middleware of aiohttp's, which would be looked up and entered anew for each request.
+    """
+    clock, life, requests = app[CLOCK], app[LIFE], app[TELEMETRY].requests
     series = os.urandom(5).hex()
     numbers = count(1)
 
-    @web.middleware
-    async def wrap(request: web.Request, handler: Handler) -> web.StreamResponse:
-        app = request.app
-        clock = app[CLOCK]
-        began = clock.monotonic()
-        request_id = request.headers.get(X_REQUEST_ID)
-        if request_id is None or not _acceptable_id(request_id):
-            request_id = f"{series}-{next(numbers):x}"
-        request[REQUEST_ID] = request_id
-        try:
-            if app[LIFE].draining and request.path not in _ALWAYS_OPEN:
-                raise unavailable("draining", "The server is restarting. Try again in a moment.")
-            response = await handler(request)
-        except Exception as error:  # noqa: BLE001 (every failure becomes an answer here)
-            response = _problem(request, error, request_id)
-        if type(response) is not Prompt and not response.prepared:
-            headers = response.headers
-            headers[X_REQUEST_ID] = request_id
-            if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
-                headers.extend(_PAGE_HEADERS)
-            elif response.status != 304:  # what a browser kept has its headers already, a page its own policy
-                headers.extend(_ANSWER_HEADERS)
-            if hdrs.CACHE_CONTROL not in headers:
-                headers[hdrs.CACHE_CONTROL] = NO_STORE
-        took = clock.monotonic() - began
-        app[TELEMETRY].requests.answered(request.method, request.match_info.route.resource, response.status, took)
-        return response
+    def wrap(handler: Handler) -> Handler:
+        @wraps(handler)
+        async def answered(request: web.Request) -> web.StreamResponse:
+            began = clock.monotonic()
+            request_id = request.headers.get(X_REQUEST_ID)
+            if request_id is None or not _acceptable_id(request_id):
+                request_id = f"{series}-{next(numbers):x}"
+            request[REQUEST_ID] = request_id
+            try:
+                if life.draining and request.path not in _ALWAYS_OPEN:
+                    raise unavailable("draining", "The server is restarting. Try again in a moment.")
+                response = await handler(request)
+            except Exception as error:  # noqa: BLE001 (every failure becomes an answer here)
+                response = _problem(request, error, request_id)
+            if type(response) is not Prompt and not response.prepared:
+                _add_headers(response, request_id)
+            resource = None if handler is nowhere else request.match_info.route.resource
+            requests.answered(request.method, resource, response.status, clock.monotonic() - began)
+            return response
+
+        return answered
 
     return wrap
+
+
+async def nowhere(request: web.Request) -> web.StreamResponse:
+    """Where no other route leads: 404, or 405 when the address exists for other methods."""
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        if resource is not request.match_info.route.resource:
+            allowed |= (await resource.resolve(request))[1]
+    if allowed:
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
+    raise web.HTTPNotFound
+
+
+def _add_headers(response: web.StreamResponse, request_id: str) -> None:
+    headers = response.headers
+    headers[X_REQUEST_ID] = request_id
+    if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
+        headers.extend(_PAGE_HEADERS)
+    elif response.status != 304:  # what a browser kept has its headers already, a page its own policy
+        headers.extend(_ANSWER_HEADERS)
+    if hdrs.CACHE_CONTROL not in headers:
+        headers[hdrs.CACHE_CONTROL] = NO_STORE
 
 
 def _problem(request: web.Request, error: Exception, request_id: str) -> web.StreamResponse:
