@@ -10,7 +10,7 @@ from typing import Final
 
 import asyncpg
 
-from bench import client, gauges, protocol, scripts, watchers
+from bench import client, gauges, logins, protocol, scripts, watchers
 from bench.audit import audit
 from bench.client import Line, Script, Tally
 from bench.ground import Ground, Server
@@ -187,6 +187,32 @@ def latency(run: Run) -> None:
             report.at_least(f"REST {rate:,}/s: part of the rate that was kept", kept(one, rate), 0.98)
             if rate == 4_000:
                 report.at_most("REST 4,000/s: p99 of a hold, ms", one.tally.percentile(0.99), 15)
+
+
+def sign_ins(run: Run) -> None:
+    """1,000 holds a second over REST; the same while a hundred people a second try to sign in."""
+    ground, scale, report = run.ground, run.scale, run.report
+    rate, crowd, seconds = 1_000, 100, scale.seconds * 1.5
+    with ground.product() as product:
+        rounds: list[Round] = []
+        for flooded in (False, True):
+            showtimes = ground.take(scale.showtimes // 4)
+            run.warm(product, showtimes)
+            lines = client.lines(product.port, LINES * 2)
+            script = RestHolds(round_robin(showtimes, run.seats), run.guests, run.acks)
+            if flooded:
+                with logins.flood(product.port, crowd, seconds + 1) as others:
+                    rounds.append(paced(product, lines, script, seconds, rate))
+                    tried: Tally = others.recv()
+                report.add(
+                    "sign_ins", f"attempts, {crowd}/s open loop", tried.rate, "/s", statuses=dict(tried.statuses)
+                )
+            else:
+                rounds.append(paced(product, lines, script, seconds, rate))
+        for name, one in zip(("nobody signs in", "everybody signs in"), rounds, strict=True):
+            report.add("sign_ins", f"REST, {rate:,}/s open loop, {name}", one.tally.rate, "holds/s", **one.facts())
+        calm, flood = (one.tally.percentile(0.99) for one in rounds)
+        report.at_most("p99 of a hold while people sign in, times without", flood / max(1e-9, calm), 2)
 
 
 def paced(server: Server, lines: Sequence[Line], script: Script, seconds: float, rate: float) -> Round:
@@ -435,6 +461,7 @@ SCENARIOS: Final[dict[str, Callable[[Run], None]]] = {
     "cycle": cycle_of_holds,
     "storm": storm,
     "latency": latency,
+    "sign_ins": sign_ins,
     "watched": watched,
     "flood": flood,
     "fanout": fanout,
