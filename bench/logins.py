@@ -1,4 +1,4 @@
-"""Others who sign in while people hold seats, from a process of their own. Wrong passwords cost as much as right ones."""
+"""Others who sign in while people hold seats, in another process. A wrong password costs as much as a right one."""
 
 import multiprocessing
 from collections.abc import Iterator
