@@ -9,6 +9,7 @@ FROM python:3.12-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/marquee --create-home marquee
 COPY --from=build /venv /venv
 WORKDIR /app
+COPY pyproject.toml ./
 COPY actors actors
 COPY persistence persistence
 COPY server server

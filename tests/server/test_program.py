@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from shutil import rmtree
+from shutil import copy, copytree, rmtree
 
 import aiohttp
 import asyncpg
@@ -167,3 +167,18 @@ async def test_help_names_every_command() -> None:
         "import-layout",
     ):
         assert command in said
+
+
+async def test_what_the_image_carries_is_enough_to_make_the_application(tmp_path: Path) -> None:
+    for line in (ROOT / "Dockerfile").read_text().splitlines():
+        if line.startswith("COPY ") and "--from" not in line and "requirements" not in line:
+            source, target = line.split()[1:]
+            if (ROOT / source).is_dir():
+                copytree(ROOT / source, tmp_path / target)
+            else:
+                copy(ROOT / source, tmp_path / target)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "import server.app, server.demo", cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+    )
+    assert (await process.communicate())[1] == b""
+    assert process.returncode == 0
