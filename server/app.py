@@ -36,6 +36,7 @@ from server.keys import (
     JOURNAL,
     LIFE,
     LIMITER,
+    OPERATIONS,
     PASSWORDS,
     POOL,
     REGISTRY,
@@ -119,9 +120,13 @@ def build_app(
     )
     app.on_shutdown.append(socket.send_everybody_away)
     wrap = wrapper(app)
-    for route in (*chain.from_iterable(module.ROUTES for module in MODULES), *Site(ROOT).routes()):
-        web.RouteDef(route.method, route.path, wrap(route.handler), route.kwargs).register(app.router)
-    app.router.add_route("*", "/{nowhere:.*}", wrap(nowhere))
+    app[OPERATIONS] = tuple(chain.from_iterable(getattr(module, "OPERATIONS", ()) for module in MODULES))
+    for operation in app[OPERATIONS]:
+        handler = wrap(operation.handler, operation.guard())
+        web.RouteDef(operation.method, operation.path, handler, {}).register(app.router)
+    for route in (*chain.from_iterable(getattr(module, "ROUTES", ()) for module in MODULES), *Site(ROOT).routes()):
+        web.RouteDef(route.method, route.path, wrap(route.handler, None), route.kwargs).register(app.router)
+    app.router.add_route("*", "/{nowhere:.*}", wrap(nowhere, None))
     return app
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.limiter import Limiter
     from server.live.hub import Hub
     from server.live.socket import Edge
+    from server.operations import Operation
     from server.payments.till import Till
     from server.rest.seats import Encoded
     from server.telemetry import Telemetry
@@ -30,6 +31,7 @@ JOURNAL: Final[web.AppKey["PgJournal"]] = web.AppKey("journal")
 LIVE: Final[web.AppKey["Edge"]] = web.AppKey("live")
 LIFE: Final[web.AppKey["Life"]] = web.AppKey("life")
 LIMITER: Final[web.AppKey["Limiter"]] = web.AppKey("limiter")
+OPERATIONS: Final[web.AppKey[tuple["Operation", ...]]] = web.AppKey("operations")
 PASSWORDS: Final[web.AppKey["Passwords"]] = web.AppKey("passwords")
 SEATS: Final[web.AppKey["Encoded"]] = web.AppKey("seats")
 SESSIONS: Final[web.AppKey["Sessions"]] = web.AppKey("sessions")

@@ -14,6 +14,7 @@ import structlog
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
+from server.auth.identity import Guard
 from server.errors import Problem, explain, is_disconnect, unavailable
 from server.keys import CLOCK, LIFE, REQUEST_ID, TELEMETRY
 from server.responses import ANSWER_HEADERS, NO_STORE, Prompt
@@ -51,8 +52,11 @@ _acceptable_id: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}").fullmatch
 _log: Final = structlog.get_logger("marquee.http")
 
 
-def wrapper(app: web.Application) -> Callable[[Handler], Handler]:
-    """What every handler of the application is put into, with a series of request ids of its own.
+Wrap = Callable[[Handler, Guard | None], Handler]
+
+
+def wrapper(app: web.Application) -> Wrap:
+    """What every handler of the application is put into with its guard, with a series of request ids of its own.
 
     It is no middleware of aiohttp's, which would be looked up and entered anew for each request.
     """
@@ -60,7 +64,7 @@ def wrapper(app: web.Application) -> Callable[[Handler], Handler]:
     series = os.urandom(5).hex()
     numbers = count(1)
 
-    def wrap(handler: Handler) -> Handler:
+    def wrap(handler: Handler, guard: Guard | None) -> Handler:
         @wraps(handler)
         async def answered(request: web.Request) -> web.StreamResponse:
             began = clock.monotonic()
@@ -71,6 +75,8 @@ def wrapper(app: web.Application) -> Callable[[Handler], Handler]:
             try:
                 if life.draining and request.path not in _ALWAYS_OPEN:
                     raise unavailable("draining", "The server is restarting. Try again in a moment.")
+                if guard is not None:
+                    guard(request)
                 response = await handler(request)
             except Exception as error:  # noqa: BLE001 (every failure becomes an answer here)
                 response = _problem(request, error, request_id)

@@ -5,14 +5,13 @@ none of them can say something that the others do not.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from functools import wraps
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from aiohttp import web
 from pydantic import BaseModel
 
-from server.auth.identity import require
+from server.auth.identity import Guard, guard
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -30,7 +29,7 @@ class Operation:
     `access` names the roles that may ask: PUBLIC, SIGNED_IN, or a set of which the caller needs one. Whether a thing is
     the caller's own, or of a theatre the caller works for, only the handler can see. `answers` gives the shape of each
     success, a TypedDict, model or list of them; None is an answer without a body. `problems` are the codes beyond those
-    that every operation of its kind can have.
+    that every operation of its kind can have; `alias_of` is the path that this one is another name of.
     """
 
     method: str
@@ -46,18 +45,10 @@ class Operation:
     alias_of: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def route(self) -> web.RouteDef:
-        return web.RouteDef(self.method, self.path, self._guarded(), {})
+    def guard(self) -> Guard | None:
+        """What asks for a token and a role before the handler runs; None where everybody may come in."""
+        return None if self.access is None else guard(self.access)
 
-    def _guarded(self) -> Handler:
-        """The handler behind the check of roles. 401, or 403 forbidden."""
-        access, handler = self.access, self.handler
-        if access is None:
-            return handler
-
-        @wraps(handler)
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            require(request, *access)
-            return await handler(request)
-
-        return guarded
+    def also(self, method: str, path: str) -> "Operation":
+        """The same operation at another address."""
+        return replace(self, method=method, path=path, alias_of=self.path)

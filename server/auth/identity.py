@@ -1,5 +1,6 @@
 """Who is asking, and what they may do. The only source of an identity is a verified access token."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,8 +38,35 @@ class Identity:
         return ADMIN in self.roles or theatre_id in self.theatres
 
 
+Guard = Callable[[web.Request], None]
+
+_CALLER: Final[web.RequestKey[Identity]] = web.RequestKey("caller", Identity)
+
+
+def guard(access: frozenset[str]) -> Guard:
+    """Lets in whoever has one of the roles, or with no role named whoever has a token, and remembers who it is."""
+
+    def demand(request: web.Request) -> None:
+        identity = identify(request)
+        if identity is None:
+            raise auth_required()
+        if access and identity.roles.isdisjoint(access):
+            raise forbidden()
+        request[_CALLER] = identity
+
+    return demand
+
+
+def caller(request: web.Request) -> Identity:
+    """Whom the guard of this operation let in."""
+    return request[_CALLER]
+
+
 def identify(request: web.Request) -> Identity | None:
     """The caller; None for somebody without a token. 401 token_expired, token_revoked or auth_required."""
+    known = request.get(_CALLER)
+    if known is not None:
+        return known
     header = request.headers.get(hdrs.AUTHORIZATION)
     if header is None:
         return None

@@ -1,14 +1,16 @@
 """Whether the process lives, whether it can work, and its metrics."""
 
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, Literal
 
 import asyncpg
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from server.errors import Problem
 from server.keys import CLOCK, CONFIG, JOURNAL, LIFE, POOL, REGISTRY, TELEMETRY
 from server.life import VERSION
+from server.operations import PUBLIC, Operation
 from server.requests import client_address
 from server.responses import answer
 from server.telemetry import EXPOSITION_TYPE
@@ -16,9 +18,23 @@ from server.telemetry import EXPOSITION_TYPE
 READY_SECONDS_MAX: Final = 2.0
 
 
+class Health(TypedDict):
+    status: Literal["ok"]
+    version: str
+    uptime_s: float
+
+
+class Readiness(TypedDict):
+    status: Literal["ready"]
+    database: Literal["up"]
+    event_log_lag: float
+    actors: int
+
+
 async def health(request: web.Request) -> web.Response:
     uptime = request.app[CLOCK].monotonic() - request.app[LIFE].started_at
-    return answer({"status": "ok", "version": VERSION, "uptime_s": round(uptime, 3)})
+    alive: Health = {"status": "ok", "version": VERSION, "uptime_s": round(uptime, 3)}
+    return answer(alive)
 
 
 async def ready(request: web.Request) -> web.Response:
@@ -33,14 +49,13 @@ async def ready(request: web.Request) -> web.Response:
     figures = app[JOURNAL].figures()
     if not figures.connected:
         raise _not_ready("The log cannot be written.", database="up")
-    return answer(
-        {
-            "status": "ready",
-            "database": "up",
-            "event_log_lag": round(figures.lag_seconds, 6),
-            "actors": len(app[REGISTRY]),
-        }
-    )
+    able: Readiness = {
+        "status": "ready",
+        "database": "up",
+        "event_log_lag": round(figures.lag_seconds, 6),
+        "actors": len(app[REGISTRY]),
+    }
+    return answer(able)
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -50,12 +65,17 @@ async def metrics(request: web.Request) -> web.Response:
     return web.Response(body=request.app[TELEMETRY].exposition(), headers={"Content-Type": EXPOSITION_TYPE})
 
 
-ROUTES: Final = (
-    web.get("/health", health),
-    web.get("/ready", ready),
-    web.get("/metrics", metrics),
-    web.get("/api/v1/health", health),
-    web.get("/api/v1/ready", ready),
+_HEALTH: Final = Operation("GET", "/api/v1/health", health, "Whether the process lives.", PUBLIC, {200: Health})
+_READY: Final = Operation(
+    "GET", "/api/v1/ready", ready, "Whether the process can work.", PUBLIC, {200: Readiness}, problems=("not_ready",)
+)
+
+OPERATIONS: Final = (
+    _HEALTH,
+    _HEALTH.also("GET", "/health"),
+    _READY,
+    _READY.also("GET", "/ready"),
+    Operation("GET", "/metrics", metrics, "Figures for Prometheus, for private addresses only.", PUBLIC, {200: str}),
 )
 
 

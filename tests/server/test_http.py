@@ -10,6 +10,7 @@ from pydantic import Field
 
 from server.errors import Problem
 from server.keys import LIFE, POOL, TELEMETRY
+from server.operations import PUBLIC, Operation
 from server.requests import Body, client_address, parse_json, read_body
 from server.responses import answer
 from server.telemetry import redact
@@ -34,8 +35,12 @@ async def house(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A house with two rooms more: one that reads a wish, and one with a hole in the floor."""
     from server.rest import system
 
-    more = (*system.ROUTES, web.post("/api/v1/wish", _wish), web.get("/api/v1/fault", _fault))
-    monkeypatch.setattr(system, "ROUTES", more)
+    more = (
+        *system.OPERATIONS,
+        Operation("POST", "/api/v1/wish", _wish, "Wish.", PUBLIC, {200: Wish}, asks=Wish),
+        Operation("GET", "/api/v1/fault", _fault, "Fail.", PUBLIC, {}),
+    )
+    monkeypatch.setattr(system, "OPERATIONS", more)
     async with open_house(database_url) as house:
         yield house
 

@@ -10,6 +10,7 @@ from actors.ids import is_uuid
 from actors.runtime.clock import ManualClock
 from server.errors import Problem, too_many
 from server.idempotency import command_id, idempotent, intent_of
+from server.operations import PUBLIC, SIGNED_IN, Operation
 from server.requests import Body, read_body
 from server.responses import answer
 from tests.server.house import House, open_house
@@ -61,11 +62,19 @@ async def house(
     from server.rest import system
 
     more = (
-        *system.ROUTES,
-        web.post("/api/v1/orders", idempotent(kitchen.cook)),
-        web.post("/api/v1/careful-orders", idempotent(kitchen.cook, required=True)),
+        *system.OPERATIONS,
+        Operation("POST", "/api/v1/orders", idempotent(kitchen.cook), "Cook.", PUBLIC, {201: None}),
+        Operation(
+            "POST",
+            "/api/v1/careful-orders",
+            idempotent(kitchen.cook, required=True),
+            "Cook.",
+            SIGNED_IN,
+            {201: None},
+            key_required=True,
+        ),
     )
-    monkeypatch.setattr(system, "ROUTES", more)
+    monkeypatch.setattr(system, "OPERATIONS", more)
     async with open_house(database_url, clock=clock) as house:
         yield house
 
