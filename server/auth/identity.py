@@ -64,7 +64,7 @@ def caller(request: web.Request) -> Identity:
 
 def identify(request: web.Request) -> Identity | None:
     """The caller; None for somebody without a token. 401 token_expired, token_revoked or auth_required."""
-    known = request.get(_CALLER)
+    known: Identity | None = request.get(_CALLER)
     if known is not None:
         return known
     header = request.headers.get(hdrs.AUTHORIZATION)
