@@ -79,7 +79,7 @@ async def seed(dsn: str, count: int) -> Cinema:
 def guests(count: int) -> tuple[str, ...]:
     """Access tokens of as many different guests."""
     clock = SystemClock()
-    tokens = Tokens({"1": SECRET}, clock)
+    tokens = Tokens((SECRET,), clock)
     now = clock.now()
     return tuple(tokens.issue(mint(now), mint(now), [GUEST], []) for _ in range(count))
 

@@ -19,8 +19,9 @@ from actors.ports import WorldFailure
 from actors.runtime.clock import ManualClock, SystemClock
 from actors.runtime.placement import Alone
 from actors.showtimes import Showtimes
-from persistence import accounts
 from persistence import idempotency as answers
+from persistence import proofs
+from persistence import sessions as visits
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
 from persistence.journal import JournalLimits, PgJournal
 from persistence.layouts import StoredLayouts
@@ -29,11 +30,14 @@ from server.auth.passwords import COST, Passwords
 from server.auth.sessions import Sessions
 from server.auth.tokens import Tokens
 from server.config import Config
+from server.errands import Errands
 from server.keys import (
     CLOCK,
     CONFIG,
+    ERRANDS,
     HUB,
     JOURNAL,
+    LETTERS,
     LIFE,
     LIMITER,
     OPERATIONS,
@@ -43,9 +47,11 @@ from server.keys import (
     SEATS,
     SESSIONS,
     TELEMETRY,
+    TEXTS,
     TILL,
     TOKENS,
 )
+from server.letters import LetterFolder, SmtpPost, TextFolder, sender_at
 from server.life import Life
 from server.limiter import Limiter, Rates
 from server.live import socket
@@ -59,15 +65,19 @@ from server.rest import (
     admin_seats,
     auth,
     bookings,
+    credentials,
     holds,
     layouts,
     movies,
     payments,
+    people,
+    preferences,
     seats,
     showtimes,
     system,
     theatres,
 )
+from server.rest import sessions as own_sessions
 from server.site import ROOT, Site
 from server.telemetry import Telemetry
 
@@ -93,6 +103,10 @@ MODULES: Final = (
     showtimes,
     bookings,
     payments,
+    people,
+    credentials,
+    own_sessions,
+    preferences,
     admin_seats,
     socket,
 )
@@ -111,8 +125,12 @@ def build_app(
     app[LIFE] = Life(started_at=clock.monotonic())
     app[TELEMETRY] = telemetry
     app[LIMITER] = Limiter(rates or Rates(), on=config.rate_limit)
-    app[TOKENS] = Tokens({"1": config.jwt_secret}, clock)
+    app[TOKENS] = Tokens((config.jwt_secret, *config.jwt_old_secrets), clock)
     app[PASSWORDS] = Passwords(cost=password_cost, waiting=telemetry.passwords_waiting)
+    sender = sender_at(config.public_url)
+    mail = config.data_dir / "mail"
+    app[LETTERS] = SmtpPost(config.smtp_url, sender) if config.smtp_url else LetterFolder(mail, sender)
+    app[TEXTS] = TextFolder(config.data_dir / "sms")
     app[HUB] = Hub(clock, LiveLimits())
     app[SEATS] = seats.Encoded()
     app.cleanup_ctx.extend(
@@ -169,7 +187,10 @@ async def _people(app: web.Application) -> AsyncIterator[None]:
     sessions = app[SESSIONS] = Sessions(app[POOL], app[TOKENS], app[CLOCK])
     await sessions.restore()
     keeper = asyncio.create_task(_forget_what_is_over(app), name="housekeeping")
+    errands = app[ERRANDS] = Errands()
+    errands.start()
     yield
+    await errands.close()
     keeper.cancel()
     await asyncio.gather(keeper, return_exceptions=True)
     app[PASSWORDS].close()
@@ -220,7 +241,8 @@ async def _forget_what_is_over(app: web.Application) -> None:
     while True:
         try:
             await answers.forget_old(app[POOL], app[CLOCK].now())
-            await accounts.forget_ended(app[POOL], app[CLOCK].now())
+            await visits.forget_ended(app[POOL], app[CLOCK].now())
+            await proofs.forget_expired(app[POOL], app[CLOCK].now())
         except Exception as error:  # noqa: BLE001 (it is tried again in an hour)
             _log.warning("housekeeping_failed", reason=repr(error))
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

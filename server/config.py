@@ -61,6 +61,10 @@ def _networks(value: object) -> object:
     return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
 
 
+def _secrets(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
 def _long_enough(secret: str) -> str:
     if secret and len(secret.encode()) < SECRET_BYTES_MIN:
         raise ValueError(f"must be at least {SECRET_BYTES_MIN} bytes long, or unset to have one made")
@@ -101,6 +105,9 @@ class Config(BaseSettings):
     ] = None
     data_dir: Path = Field(default_factory=default_folder)
     jwt_secret: Annotated[str, AfterValidator(_long_enough)] = Field(default="", repr=False)
+    jwt_old_secrets: Annotated[
+        tuple[Annotated[str, AfterValidator(_long_enough)], ...], NoDecode, BeforeValidator(_secrets)
+    ] = Field(default=(), repr=False)
     public_url: Annotated[str | None, _url_of("http", "https", example="https://tickets.example")] = None
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     workers: Annotated[int, AfterValidator(_single)] = 1

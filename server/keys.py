@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from server.auth.sessions import Sessions
     from server.auth.tokens import Tokens
     from server.config import Config
+    from server.errands import Errands
+    from server.letters import Post, Texts
     from server.life import Life
     from server.limiter import Limiter
     from server.live.hub import Hub
@@ -26,9 +28,11 @@ CONFIG: Final[web.AppKey["Config"]] = web.AppKey("config")
 POOL: Final[web.AppKey["asyncpg.Pool[asyncpg.Record]"]] = web.AppKey("pool")
 CLOCK: Final[web.AppKey["Clock"]] = web.AppKey("clock")
 REGISTRY: Final[web.AppKey["Showtimes"]] = web.AppKey("registry")
+ERRANDS: Final[web.AppKey["Errands"]] = web.AppKey("errands")
 HUB: Final[web.AppKey["Hub"]] = web.AppKey("hub")
 JOURNAL: Final[web.AppKey["PgJournal"]] = web.AppKey("journal")
 LIVE: Final[web.AppKey["Edge"]] = web.AppKey("live")
+LETTERS: Final[web.AppKey["Post"]] = web.AppKey("letters")
 LIFE: Final[web.AppKey["Life"]] = web.AppKey("life")
 LIMITER: Final[web.AppKey["Limiter"]] = web.AppKey("limiter")
 OPERATIONS: Final[web.AppKey[tuple["Operation", ...]]] = web.AppKey("operations")
@@ -36,6 +40,7 @@ PASSWORDS: Final[web.AppKey["Passwords"]] = web.AppKey("passwords")
 SEATS: Final[web.AppKey["Encoded"]] = web.AppKey("seats")
 SESSIONS: Final[web.AppKey["Sessions"]] = web.AppKey("sessions")
 TELEMETRY: Final[web.AppKey["Telemetry"]] = web.AppKey("telemetry")
+TEXTS: Final[web.AppKey["Texts"]] = web.AppKey("texts")
 TILL: Final[web.AppKey["Till"]] = web.AppKey("till")
 TOKENS: Final[web.AppKey["Tokens"]] = web.AppKey("tokens")
 

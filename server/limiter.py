@@ -18,6 +18,7 @@ from server.errors import too_many
 _BUSY: Final = RateLimitItemPerMinute(600)
 _CALM: Final = RateLimitItemPerMinute(300)
 _TEN_IN_A_QUARTER: Final = RateLimitItemPerMinute(10, 15)
+_FIVE_IN_A_QUARTER: Final = RateLimitItemPerMinute(5, 15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class Rates:
     logins: RateLimitItem = _CALM  # address
     refreshes: RateLimitItem = _BUSY  # address
     failed_logins: RateLimitItem = _TEN_IN_A_QUARTER  # account and address
+    letters: RateLimitItem = _CALM  # address that asks for letters or texts
+    proofs: RateLimitItem = _FIVE_IN_A_QUARTER  # mail address or number that they go to
 
 
 class Limiter:

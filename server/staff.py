@@ -28,7 +28,7 @@ async def create_admin(dsn: str, email: str) -> str:
     try:
         known = await accounts.by_email(pool, email)
         if known is not None:
-            await accounts.grant(pool, known.id, {*known.roles, ADMIN}, known.theatre_ids)
+            await accounts.grant(pool, known.id, {*known.roles, ADMIN}, known.theatre_ids, SystemClock().now())
             return f"{email} is an administrator now and keeps the password."
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         passwords = Passwords()

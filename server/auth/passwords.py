@@ -1,16 +1,21 @@
 """Passwords: bcrypt, off the event loop, never more than a few at a time.
 
 bcrypt reads only 72 bytes, so the password is digested first (base64 of SHA-384: 64 bytes without NUL). The threads
-are few and their queue is short, so that a flood of log-ins waits or is turned away and seat holds go on.
+are few, their queue is short and they yield the processor to everybody else, so that a flood of log-ins waits or is
+turned away and seat holds go on.
 """
 
 import asyncio
 import os
+import sys
+import threading
+import unicodedata
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha384
+from pathlib import Path
 from typing import Final, TypeVar
 
 import bcrypt
@@ -22,12 +27,8 @@ COST: Final = 11
 LENGTH_MIN: Final = 8
 BYTES_MAX: Final = 1_024
 QUEUE_MAX: Final = 128
-_COMMON: Final = frozenset((
-    "password", "password1", "password123", "passw0rd", "12345678", "123456789", "1234567890", "11111111", "00000000",
-    "87654321", "88888888", "qwertyui", "qwertyuiop", "qwerty123", "1q2w3e4r", "1qaz2wsx", "iloveyou", "princess",
-    "sunshine", "football", "baseball", "superman", "letmein1", "welcome1", "trustno1", "abcd1234", "abc12345",
-    "asdfghjk", "starwars", "whatever", "michelle", "jennifer", "computer", "internet", "administrator", "changeme",
-))  # fmt: skip
+NICENESS: Final = 10
+_COMMON: Final = frozenset((Path(__file__).parent / "common-passwords.txt").read_text().split())
 
 
 T = TypeVar("T")
@@ -38,7 +39,8 @@ class Passwords:
         self._cost = cost
         self._waiting = waiting
         self._pending = 0
-        self._threads = ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="bcrypt")
+        threads = max(1, (os.cpu_count() or 2) - 1)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt", initializer=_step_back)
         # Compared with when nobody has the given address, so that the answer takes as long as a wrong password.
         self._nobody = bcrypt.hashpw(_digest(os.urandom(16).hex()), bcrypt.gensalt(cost)).decode()
 
@@ -71,20 +73,28 @@ class Passwords:
             self._waiting.set(self._pending)
 
 
-def check_strength(password: str, email: str) -> None:
-    """422 weak_password."""
+def check_strength(password: str, email: str, path: str = "password") -> None:
+    """422 weak_password, of the field at `path`."""
     if len(password) < LENGTH_MIN:
-        raise weak(f"A password has at least {LENGTH_MIN} characters.")
+        raise weak(f"A password has at least {LENGTH_MIN} characters.", path)
     if len(password.encode()) > BYTES_MAX:
-        raise weak(f"A password has at most {BYTES_MAX} bytes.")
-    folded = password.casefold()
-    if folded in _COMMON or folded == email.casefold() or len(set(folded)) == 1:
-        raise weak("This password is too easy to guess.")
+        raise weak(f"A password has at most {BYTES_MAX} bytes.", path)
+    folded = unicodedata.normalize("NFKC", password).casefold()
+    name = email.casefold().partition("@")[0]
+    if folded in _COMMON or folded in (email.casefold(), name) or len(set(folded)) <= 2:
+        raise weak("This password is too easy to guess.", path)
 
 
-def weak(why: str) -> Problem:
-    return Problem(422, "weak_password", why, errors=[{"path": "password", "message": why}])
+def weak(why: str, path: str) -> Problem:
+    return Problem(422, "weak_password", why, errors=[{"path": path, "message": why}])
 
 
 def _digest(password: str) -> bytes:
-    return b64encode(sha384(password.encode()).digest())
+    """The same for every way in which a keyboard may spell the same characters."""
+    return b64encode(sha384(unicodedata.normalize("NFKC", password).encode()).digest())
+
+
+def _step_back() -> None:
+    """Give way to the event loop and the database. On Linux each thread has a niceness of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

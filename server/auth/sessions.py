@@ -10,9 +10,10 @@ from typing import Final
 
 from actors.ids import mint
 from actors.ports import Clock
-from persistence import accounts
-from persistence.accounts import Account, Rotation
+from persistence import accounts, sessions
+from persistence.accounts import Account
 from persistence.database import Pool
+from persistence.sessions import OpenSession, Rotation
 from server.auth.tokens import ACCESS_MS, Tokens
 from server.errors import Problem, unauthorized
 
@@ -42,12 +43,16 @@ class Sessions:
 
     async def restore(self) -> None:
         """Learn which sessions ended while their access tokens may still be about."""
-        self._tokens.revoke(await accounts.revoked_since(self._pool, self._clock.now() - ACCESS_MS))
+        since = self._clock.now() - ACCESS_MS
+        self._tokens.revoke(await sessions.revoked_since(self._pool, since))
+        for account_id, grants in (await accounts.granted_since(self._pool, since)).items():
+            self._tokens.outdate(account_id, grants, ())
 
     async def begin(self, account: Account, agent: str) -> Pair:
+        """401 invalid_credentials when the account was blocked, erased or given another password meanwhile."""
         now = self._clock.now()
         refresh_token = secrets.token_urlsafe(32)
-        session = accounts.NewSession(
+        session = sessions.NewSession(
             id=mint(now),
             account_id=account.id,
             agent=agent[:_AGENT_LENGTH_MAX],
@@ -56,7 +61,8 @@ class Sessions:
             refresh_until=now + REFRESH_MS,
             ends_at=now + SESSION_MS,
         )
-        await accounts.open_session(self._pool, session)
+        if not await sessions.open_session(self._pool, session, account.password_hash):
+            raise not_matching()
         return self._pair(account, session.id, refresh_token, REFRESH_MS)
 
     async def refresh(self, refresh_token: str) -> Pair:
@@ -72,7 +78,7 @@ class Sessions:
         self._exchanging.add(used)
         try:
             async with self._pool.acquire() as connection:
-                rotated = await accounts.rotate(
+                rotated = await sessions.rotate(
                     connection,
                     used=used,
                     fresh=_digest(fresh),
@@ -96,25 +102,54 @@ class Sessions:
                 raise unauthorized("refresh_invalid", "This refresh token is not valid here.")
 
     async def end(self, session_id: str) -> None:
-        await accounts.revoke(self._pool, [session_id], self._clock.now())
+        await sessions.revoke(self._pool, [session_id], self._clock.now())
         self._tokens.revoke([session_id])
 
-    async def end_all(self, account_id: str) -> None:
-        self._tokens.revoke(await accounts.revoke_all(self._pool, account_id, self._clock.now()))
+    async def living(self, account_id: str) -> list[OpenSession]:
+        return await sessions.living(self._pool, account_id, self._clock.now())
+
+    async def end_own(self, account_id: str, session_id: str) -> bool:
+        """End one session of an account; False when it has none like that."""
+        ended = await sessions.revoke_own(self._pool, account_id, session_id, self._clock.now())
+        if ended:
+            self._tokens.revoke([session_id])
+        return ended
+
+    async def end_all(self, account_id: str, *, but: str | None = None) -> None:
+        self._tokens.revoke(await sessions.revoke_all(self._pool, account_id, self._clock.now(), but=but))
+
+    async def outgrown(self, session_id: str) -> None:
+        """A guest has become a member, who has a session of its own: the guest's is not continued.
+
+        Its last access token lives on for its minutes, so that an open seat map need not notice.
+        """
+        await sessions.revoke(self._pool, [session_id], self._clock.now())
+
+    async def regrant(self, account: Account) -> None:
+        """What this account may do has just been changed to this: at once for everybody who acts for it."""
+        if account.blocked or account.erased:
+            await self.end_all(account.id)
+        living = await sessions.of_account(self._pool, account.id)
+        self._tokens.outdate(account.id, account.grants, living)
 
     async def end_by_refresh_token(self, refresh_token: str) -> None:
         """Sign out somebody whose access token has expired; an unknown token changes nothing."""
-        session_id = await accounts.session_of(self._pool, _digest(refresh_token[:_REFRESH_LENGTH_MAX]))
+        session_id = await sessions.session_of(self._pool, _digest(refresh_token[:_REFRESH_LENGTH_MAX]))
         if session_id is not None:
             await self.end(session_id)
 
     def _pair(self, account: Account, session_id: str, refresh_token: str, refresh_ms: int) -> Pair:
-        access_token = self._tokens.issue(account.id, session_id, account.roles, account.theatre_ids)
+        access_token = self._tokens.issue(account.id, session_id, account.roles, account.theatre_ids, account.grants)
         return Pair(account, session_id, access_token, refresh_token, refresh_ms // 1000)
 
 
 def _digest(refresh_token: str) -> bytes:
     return sha256(refresh_token.encode("utf-8", "replace")).digest()
+
+
+def not_matching() -> Problem:
+    """One answer for an unknown address, a wrong password and a blocked account."""
+    return unauthorized("invalid_credentials", "E-mail address and password do not match.")
 
 
 def _reused() -> Problem:

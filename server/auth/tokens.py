@@ -4,7 +4,8 @@ Verifying a signature costs as much as a whole request, so verified tokens are c
 revocation are asked on every use.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,19 +32,23 @@ Revoked = Callable[[str], None]
 
 
 class Tokens:
-    """Issues and verifies access tokens with one secret per key id; the first one signs."""
+    """Issues and verifies access tokens. The first secret signs; the others are from before, and still verify."""
 
-    def __init__(self, secrets: dict[str, str], clock: Clock) -> None:
+    def __init__(self, secrets: Sequence[str], clock: Clock) -> None:
         assert secrets
-        assert all(len(secret.encode()) >= SECRET_BYTES_MIN for secret in secrets.values())
-        self._secrets = secrets
-        self._signing_key = next(iter(secrets))
+        assert all(len(secret.encode()) >= SECRET_BYTES_MIN for secret in secrets)
+        self._secrets = {key_id(secret): secret for secret in secrets}
+        self._signing_key = key_id(secrets[0])
         self._clock = clock
         self._verified: dict[str, Identity] = {}
         self._revoked: dict[str, Instant] = {}
+        self._outdated: dict[str, tuple[int, Instant]] = {}
         self._listeners: list[Revoked] = []
 
-    def issue(self, account_id: str, session_id: str, roles: Iterable[str], theatres: Iterable[str]) -> str:
+    def issue(
+        self, account_id: str, session_id: str, roles: Iterable[str], theatres: Iterable[str], grants: int = 0
+    ) -> str:
+        """A token that says who, since when and what for; `grants` is how often that had changed by then."""
         now = self._clock.now()
         claims = {
             "iss": ISSUER,
@@ -55,6 +60,7 @@ class Tokens:
             "exp": (now + ACCESS_MS) // 1000,
             "roles": sorted(roles),
             "theatres": sorted(theatres),
+            "grants": grants,
         }
         headers = {"kid": self._signing_key, "typ": TYPE}
         return jwt.encode(claims, self._secrets[self._signing_key], algorithm=_ALGORITHM, headers=headers)
@@ -84,6 +90,20 @@ class Tokens:
         if len(self._revoked) > _CACHED_MAX:
             self._revoked = {ended: at for ended, at in self._revoked.items() if at + ACCESS_MS > now}
 
+    def outdate(self, account_id: str, grants: int, session_ids: Iterable[str]) -> None:
+        """What this account may do has changed: only tokens that know so are accepted, and its sockets come anew.
+
+        The sessions themselves live on: refreshing brings a token with today's roles.
+        """
+        now = self._clock.now()
+        self._outdated = {who: known for who, known in self._outdated.items() if known[1] + ACCESS_MS > now}
+        self._outdated[account_id] = (grants, now)
+        # Forgetting what was verified leaves the way of every request as short as it was.
+        self._verified = {token: who for token, who in self._verified.items() if who.account_id != account_id}
+        for session_id in session_ids:
+            for listener in tuple(self._listeners):
+                listener(session_id)
+
     def on_revoked(self, listener: Revoked) -> Callable[[], None]:
         """Call `listener(session_id)` at every revocation; returns how to stop that."""
         self._listeners.append(listener)
@@ -104,9 +124,14 @@ class Tokens:
                 options={"require": ["exp", "iat", "sub", "jti"], "verify_exp": False, "verify_iat": False},
             )
             _demand(_is_canonical(token))
-            return _identity(claims)
+            identity = _identity(claims)
+            outdated = self._outdated.get(identity.account_id)
+            known = int(claims["grants"])
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, RecursionError):
             raise _not_accepted() from None
+        if outdated is not None and known < outdated[0] and identity.session_id not in self._revoked:
+            raise unauthorized("token_expired", "What you may do has changed. Refresh your session.")
+        return identity
 
     def _drop_expired(self) -> None:
         now = self._clock.now()
@@ -125,6 +150,11 @@ def _identity(claims: dict[str, Any]) -> Identity:
         theatres=frozenset(claims["theatres"]),
         expires_at=int(claims["exp"]) * 1000,
     )
+
+
+def key_id(secret: str) -> str:
+    """The name of a secret, which says nothing about it."""
+    return sha256(b"marquee key id\0" + secret.encode()).hexdigest()[:12]
 
 
 def _is_canonical(token: str) -> bool:

@@ -5,9 +5,10 @@ from hashlib import sha256
 import pytest
 
 from actors.ids import mint
-from persistence import accounts
-from persistence.accounts import Account, NewSession, Rotation
+from persistence import accounts, sessions
+from persistence.accounts import Account
 from persistence.database import Pool
+from persistence.sessions import NewSession, Rotation
 
 NOW = 1_790_000_000_000
 DAY_MS = 86_400_000
@@ -21,13 +22,13 @@ async def open_session(pool: Pool, token: str) -> NewSession:
     account = Account(id=mint(NOW), roles=("customer",), created_at=NOW)
     await accounts.add(pool, account)
     session = NewSession(mint(NOW), account.id, "", digest(token), NOW, NOW + 7 * DAY_MS, NOW + 90 * DAY_MS)
-    await accounts.open_session(pool, session)
+    assert await sessions.open_session(pool, session, None)
     return session
 
 
-async def rotate(pool: Pool, used: str, fresh: str, at: int) -> accounts.Rotated:
+async def rotate(pool: Pool, used: str, fresh: str, at: int) -> sessions.Rotated:
     async with pool.acquire() as connection:
-        return await accounts.rotate(
+        return await sessions.rotate(
             connection, used=digest(used), fresh=digest(fresh), arrived_at=at, refresh_until=at + 7 * DAY_MS
         )
 
@@ -56,10 +57,10 @@ async def test_an_address_belongs_to_one_account(pool: Pool) -> None:
 
 async def test_what_was_revoked_lately_is_known_and_what_has_run_out_is_forgotten(pool: Pool) -> None:
     revoked, alive = await open_session(pool, "a"), await open_session(pool, "b")
-    await accounts.revoke(pool, [revoked.id], NOW)
-    assert await accounts.revoked_since(pool, NOW - 1) == [revoked.id]
-    await accounts.forget_ended(pool, NOW + 6 * DAY_MS)
-    assert await accounts.session_of(pool, alive.refresh_digest) == alive.id
-    await accounts.forget_ended(pool, NOW + 8 * DAY_MS)
-    assert await accounts.session_of(pool, alive.refresh_digest) is None
+    await sessions.revoke(pool, [revoked.id], NOW)
+    assert await sessions.revoked_since(pool, NOW - 1) == [revoked.id]
+    await sessions.forget_ended(pool, NOW + 6 * DAY_MS)
+    assert await sessions.session_of(pool, alive.refresh_digest) == alive.id
+    await sessions.forget_ended(pool, NOW + 8 * DAY_MS)
+    assert await sessions.session_of(pool, alive.refresh_digest) is None
     assert await pool.fetchval("SELECT count(*) FROM session") == 0

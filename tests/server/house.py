@@ -3,7 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default
 from itertools import count
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aiohttp import ClientResponse, DummyCookieJar, web
@@ -11,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from server.app import HouseClock, build_app
 from server.config import Config
+from server.keys import CONFIG, ERRANDS
 from server.limiter import Rates
 
 SECRET = "a secret that is only used in tests, long enough"
@@ -49,6 +54,30 @@ class House:
         body: dict[str, Any] = await response.json()
         return body
 
+    async def errands(self) -> None:
+        """Until everything that handlers left behind is done."""
+        await self.app[ERRANDS].done()
+
+    async def letters(self, to: str) -> list[EmailMessage]:
+        """What this address was sent, the oldest first."""
+        await self.errands()
+        folder = self.app[CONFIG].data_dir / "mail"
+        parser = BytesParser(EmailMessage, policy=default)
+        letters = [parser.parsebytes(file.read_bytes()) for file in sorted(folder.glob("*.eml"))]
+        return [letter for letter in letters if letter["To"] == to]
+
+    async def letter_token(self, to: str, purpose: str) -> str:
+        """The token in the last letter for this purpose."""
+        texts = [letter.get_content() for letter in await self.letters(to)]
+        return next(text for text in reversed(texts) if f"#{purpose}=" in text).split(f"#{purpose}=")[1].split()[0]
+
+    async def code(self, phone: str) -> str:
+        """The code that a number was sent last."""
+        await self.errands()
+        folder = self.app[CONFIG].data_dir / "sms"
+        texts = [file.read_text() for file in sorted(folder.glob("*.txt"))]
+        return [text for text in texts if text.startswith(phone)][-1].split("\n\n")[1][:6]
+
     async def guest(self) -> dict[str, Any]:
         body: dict[str, Any] = await (await self.post("/auth/guest")).json()
         return body
@@ -58,7 +87,8 @@ class House:
 async def open_house(
     dsn: str, *, clock: HouseClock | None = None, rates: Rates | None = None, **settings: Any
 ) -> AsyncIterator[House]:
-    config = Config(jwt_secret=SECRET, **settings)
-    app = build_app(config, dsn, clock=clock, password_cost=4, rates=rates)
-    async with TestClient(TestServer(app), cookie_jar=DummyCookieJar()) as client:
-        yield House(app, client)
+    with TemporaryDirectory(prefix="marquee-house-") as folder:
+        config = Config(**{"jwt_secret": SECRET, "data_dir": folder, **settings})
+        app = build_app(config, dsn, clock=clock, password_cost=4, rates=rates)
+        async with TestClient(TestServer(app), cookie_jar=DummyCookieJar()) as client:
+            yield House(app, client)

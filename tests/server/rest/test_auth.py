@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from limits import RateLimitItemPerMinute
 
 from actors.runtime.clock import ManualClock
 from persistence.database import Pool
+from server.auth import passwords
 from server.auth.tokens import ACCESS_MS
+from server.errors import Problem
 from server.limiter import Rates
 from tests.server.house import House, open_house
 
@@ -35,6 +38,7 @@ async def test_who_registers_is_signed_in_and_a_customer(house: House) -> None:
     assert body["user"] | {"id": "", "created_at": ""} == {
         "id": "", "created_at": "", "email": "ana@example.com", "display_name": "Ana", "phone": "+49301234567",
         "locale": "en", "time_zone": "UTC", "roles": ["customer"], "theatre_ids": [],
+        "email_verified": False, "phone_verified": False,
     }  # fmt: skip
     assert body["expires_in"] == 900
     me = await house.get("/auth/me", token=body["access_token"])
@@ -54,6 +58,8 @@ async def test_an_address_can_register_once(house: House) -> None:
         ({"password": "short"}, 422, "weak_password"),
         ({"password": "password123"}, 422, "weak_password"),
         ({"password": "x" * 1_025}, 422, "weak_password"),
+        ({"password": "abababababab"}, 422, "weak_password"),
+        ({"password": "Ana@Example.com"}, 422, "weak_password"),
         ({"password": 12345678}, 422, "validation_failed"),
         ({"email": "nobody"}, 422, "validation_failed"),
         ({"email": "a@b"}, 422, "validation_failed"),
@@ -76,6 +82,42 @@ async def test_a_long_password_counts_to_its_last_byte(house: House) -> None:
     right = await house.post("/auth/login", {"email": "ana@example.com", "password": password})
     wrong = await house.post("/auth/login", {"email": "ana@example.com", "password": password[:-1] + "!"})
     assert (right.status, wrong.status) == (200, 401)
+
+
+async def test_each_of_the_commonest_passwords_is_refused_however_it_is_written() -> None:
+    common = (Path(passwords.__file__).parent / "common-passwords.txt").read_text().split()
+    assert len(set(common)) == 3_000
+    for password in common:
+        for written in (password, password.upper(), password.capitalize()):
+            with pytest.raises(Problem, match="weak_password"):
+                passwords.check_strength(written, "ana@example.com")
+    passwords.check_strength("correct horse battery", "ana@example.com")
+
+
+@pytest.mark.parametrize("length", [70, 72, 73, 200, 1_024])
+async def test_passwords_that_differ_in_the_last_byte_differ(length: int) -> None:
+    desk = passwords.Passwords(cost=4)
+    stored = await desk.hash("x" * (length - 1) + "a")
+    assert await desk.matches("x" * (length - 1) + "a", stored)
+    assert not await desk.matches("x" * (length - 1) + "b", stored)
+    desk.close()
+
+
+async def test_a_password_is_the_same_from_every_keyboard() -> None:
+    desk = passwords.Passwords(cost=4)
+    assert await desk.matches("cafe\u0301 au lait", await desk.hash("caf\u00e9 au lait"))
+    desk.close()
+
+
+async def test_a_flood_of_sign_ins_is_turned_away_and_not_queued_without_end() -> None:
+    desk = passwords.Passwords(cost=4)
+    stored = await desk.hash("correct horse")
+    flood = await asyncio.gather(*(desk.matches("wrong", stored) for _ in range(300)), return_exceptions=True)
+    refused = [answer for answer in flood if isinstance(answer, Problem)]
+    assert {problem.code for problem in refused} == {"busy"}
+    assert len(refused) == 300 - passwords.QUEUE_MAX
+    assert await desk.matches("correct horse", stored)
+    desk.close()
 
 
 async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(house: House) -> None:
@@ -220,7 +262,6 @@ async def test_signing_out_everywhere_ends_every_session_also_after_a_restart(da
 
 async def test_no_mutated_token_is_accepted(house: House) -> None:
     token = (await house.member())["access_token"]
-    from server.errors import Problem
     from server.keys import TOKENS
 
     tokens, dice = house.app[TOKENS], random.Random(7)

@@ -1,0 +1,49 @@
+"""What people say about themselves: the types of an address, a number, a name, as bodies of requests have them."""
+
+import re
+from typing import Annotated, Final
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field
+
+from server.auth.addresses import ADDRESS_LENGTH_MAX, folded
+
+_is_phone: Final = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
+_is_locale: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}").fullmatch
+_ZONES: Final = frozenset(available_timezones())
+
+
+def _phone(text: str) -> str:
+    compact = re.sub(r"[\s().-]", "", text)
+    if not _is_phone(compact):
+        raise ValueError("a phone number looks like +919812345678")
+    return compact
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    if len(name) < 2 or not name.isprintable():
+        raise ValueError("a name has at least 2 printable characters")
+    return name
+
+
+def _locale(text: str) -> str:
+    if not _is_locale(text):
+        raise ValueError("a locale looks like en or en-IN")
+    return text
+
+
+def _zone(text: str) -> str:
+    if text not in _ZONES:
+        raise ValueError("this is not an IANA time zone")
+    return text
+
+
+Email = Annotated[str, Field(max_length=ADDRESS_LENGTH_MAX), AfterValidator(folded)]
+Phone = Annotated[str, Field(max_length=40), AfterValidator(_phone)]
+Name = Annotated[str, Field(max_length=100), AfterValidator(_name)]
+Locale = Annotated[str, Field(max_length=35), AfterValidator(_locale)]
+Zone = Annotated[str, Field(max_length=64), AfterValidator(_zone)]
+Password = Annotated[str, Field(max_length=4_096)]
+Secret = Annotated[str, Field(min_length=1, max_length=200)]
+"""A token that we made."""
