@@ -93,7 +93,7 @@ async def test_a_second_server_is_refused_and_an_operators_command_is_welcome(fo
 
 async def test_wrong_settings_are_all_named_without_a_traceback() -> None:
     status, _, complaint = await finish(port="many", rate_limit="perhaps", prot="1")
-    assert status == 2
+    assert status == 2, complaint
     assert "Traceback" not in complaint
     for name in ("MARQUEE_PORT", "MARQUEE_RATE_LIMIT", "MARQUEE_PROT"):
         assert name in complaint
@@ -103,21 +103,21 @@ async def test_a_port_in_use_is_a_sentence(database_url: str, folder: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         status, _, complaint = await finish(port=port, database_url=database_url, data_dir=str(folder))
-    assert status == 2
+    assert status == 2, complaint
     assert f"Port {port} of 127.0.0.1 is in use by another program." in complaint
     assert "Traceback" not in complaint
 
 
 async def test_a_host_that_is_no_address_of_ours_is_a_sentence(database_url: str, folder: Path) -> None:
     status, _, complaint = await finish(host="192.0.2.1", port="0", database_url=database_url, data_dir=str(folder))
-    assert status == 2
+    assert status == 2, complaint
     assert "MARQUEE_HOST 192.0.2.1 is not an address of this machine." in complaint
     assert "Traceback" not in complaint
 
 
 async def test_a_database_that_is_not_there_is_a_sentence(folder: Path) -> None:
     status, _, complaint = await finish(database_url="postgresql://x@127.0.0.1:1/x", data_dir=str(folder))
-    assert status == 2
+    assert status == 2, complaint
     assert complaint.startswith("marquee: The database of MARQUEE_DATABASE_URL cannot be used:")
     assert "Traceback" not in complaint
 
@@ -129,7 +129,7 @@ async def test_a_newer_schema_is_a_sentence(database_url: str, folder: Path) -> 
     finally:
         await connection.close()
     status, _, complaint = await finish(database_url=database_url, data_dir=str(folder))
-    assert status == 2
+    assert status == 2, complaint
     assert "The database has schema 9999" in complaint
 
 
