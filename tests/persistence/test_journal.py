@@ -269,7 +269,7 @@ async def test_closing_writes_what_is_queued_and_refuses_what_comes_later(databa
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.002)
 

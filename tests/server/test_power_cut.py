@@ -19,6 +19,8 @@ import aiohttp
 import orjson
 import pytest
 
+SECONDS_MAX = 90
+"""What anything may take on a machine that has much else to do."""
 ROOT = Path(__file__).parent.parent.parent
 BUYERS = 12
 CUTS: tuple[tuple[str, int], ...] = (("server", 60), ("database", 120), ("both", 90))
@@ -64,7 +66,7 @@ class House:
     async def start(self, session: aiohttp.ClientSession) -> None:
         if self.server is None:
             self.server = self.run("serve")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(SECONDS_MAX):
             while True:
                 with contextlib.suppress(aiohttp.ClientError):
                     async with session.get(f"http://127.0.0.1:{self.port}/ready") as answer:
@@ -131,6 +133,17 @@ class House:
             if await self.post(session, f"/bookings/{booking_id}/cancel", {}, keyed, status=200) is not None:
                 promise.stage = "free"
 
+    async def post_until_answered(
+        self, session: aiohttp.ClientSession, path: str, body: dict[str, Any], headers: dict[str, str]
+    ) -> bytes:
+        """As a careful client does it: the same key again until there is an answer that is not 503."""
+        async with asyncio.timeout(SECONDS_MAX):
+            while True:
+                async with session.post(f"{self.base}{path}", json=body, headers=headers) as answer:
+                    if answer.status != 503:
+                        return await answer.read()
+                await asyncio.sleep(0.05)
+
     async def post(
         self,
         session: aiohttp.ClientSession,
@@ -148,8 +161,7 @@ class House:
     async def broken_promises(self, session: aiohttp.ClientSession) -> list[str]:
         broken = []
         for showtime_id in {promise.showtime_id for promise in self.promises.values()}:
-            async with session.get(f"{self.base}/showtimes/{showtime_id}/seats") as answer:
-                seats = await answer.json()
+            seats = await self.seats(session, showtime_id)
             there = {"held": set(seats["held"]), "sold": set(seats["sold"])}
             promises = [p for p in self.promises.values() if p.showtime_id == showtime_id and p.stage in there]
             broken += [f"{p.stage} {p.seats}" for p in promises if not there[p.stage].issuperset(p.seats)]
@@ -157,11 +169,21 @@ class House:
             broken += [f"{seat} twice" for seat in set(claimed) if claimed.count(seat) > 1]
         return broken
 
+    async def seats(self, session: aiohttp.ClientSession, showtime_id: str) -> dict[str, Any]:
+        async with asyncio.timeout(SECONDS_MAX):
+            while True:
+                async with session.get(f"{self.base}/showtimes/{showtime_id}/seats") as answer:
+                    body: dict[str, Any] = await answer.json(content_type=None)
+                    if answer.status != 503:
+                        assert answer.status == 200, body
+                        return body
+                await asyncio.sleep(0.05)
+
     async def changed_answers(self, session: aiohttp.ClientSession) -> list[str]:
         changed = []
         for promise in self.chance.sample(list(self.promises.values()), 20):
             for path, body, headers, first in promise.again:
-                if (now := await self.post(session, path, body, headers)) != first:
+                if (now := await self.post_until_answered(session, path, body, headers)) != first:
                     changed.append(f"{path}: {first!r} became {now!r}")
         return changed
 
@@ -174,12 +196,12 @@ def house() -> Iterator[House]:
         yield house
         if house.server is not None:
             house.server.terminate()
-            house.server.wait(20)
+            house.server.wait(SECONDS_MAX)
 
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS_MAX)) as session:
         yield session
 
 
@@ -198,7 +220,7 @@ async def test_what_was_acknowledged_survives_every_power_cut(house: House, sess
         target = len(house.promises) + holds
         dark = asyncio.Event()
         buyers = [asyncio.ensure_future(work(house, session, showtimes, dark.is_set)) for _ in range(BUYERS)]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SECONDS_MAX):
             while len(house.promises) < target:
                 await asyncio.sleep(0.002)
         house.cut(what)
@@ -207,8 +229,8 @@ async def test_what_was_acknowledged_survives_every_power_cut(house: House, sess
         await house.start(session)
         assert await house.broken_promises(session) == []
         assert await house.changed_answers(session) == []
-    assert house.run("verify").wait(30) == 0, (house.folder / "log").read_text()[-2_000:]
+    assert house.run("verify").wait(SECONDS_MAX) == 0, (house.folder / "log").read_text()[-2_000:]
     assert house.server is not None
     house.server.terminate()
-    assert house.server.wait(20) == 0
+    assert house.server.wait(SECONDS_MAX) == 0
     house.server = None

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECONDS_MAX = 60
+SECONDS_MAX = 90
 DRAIN_SECONDS_MAX = 10
 
 

@@ -19,7 +19,7 @@ from server.live.watcher import Watcher
 from tests.server.house import House, open_house
 from tests.server.rest.cinema import Counter, Person, expect, fresh_key, open_counter
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 30
 
 
 @pytest.fixture

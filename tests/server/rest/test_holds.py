@@ -88,7 +88,7 @@ async def test_50_who_watch_500_overlapping_holds_see_what_the_map_says(counter:
         for socket in opened:
             view: Any = None
             while view is None or view.seq < truth.seq:
-                view = fold(view, await socket.receive_json(timeout=5))
+                view = fold(view, await socket.receive_json(timeout=30))
                 assert view != "resync"
             assert view == truth
 
@@ -376,7 +376,7 @@ async def test_one_key_over_http_and_over_the_live_socket_is_one_command(counter
         await socket.send_json({"type": "hold", "id": 3, "key": key, "seats": ["A1"]})
         results: dict[int, dict[str, Any]] = {}
         while 3 not in results:
-            said = await socket.receive_json(timeout=5)
+            said = await socket.receive_json(timeout=30)
             if said["type"] == "result":
                 results[said["id"]] = said
     assert {name: results[2][name] for name in held} == held
