@@ -49,7 +49,8 @@ async def test_frames_of_every_length_are_understood_by_the_server_and_by_us(siz
         await reader.readuntil(protocol.HEAD_END)
         received = b""
         while not any(kind == 8 for kind, _, _ in protocol.frames(received)):
-            received += await reader.read(65_536)
+            received += (more := await reader.read(65_536))
+            assert more, received
         writer.close()  # the server waits for this, or for an answer to its goodbye
         await writer.wait_closed()
     kinds = [(kind, end - begin) for kind, begin, end in protocol.frames(received)]
