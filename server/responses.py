@@ -37,8 +37,8 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
 class Prompt(web.Response):
     """A JSON answer whose head is put together in one go and leaves with the body in one write.
 
-    Half of what an ordinary response costs is its headers, and those of an answer to a hold differ in three values. A
-    client without HTTP/1.1 or without a lasting connection gets an ordinary response.
+    Half of what an ordinary response costs is its headers, and those of an answer to a hold differ in three values. Who
+    asks for a head only, without HTTP/1.1 or without a lasting connection gets an ordinary response.
     """
 
     def __init__(self, body: bytes, status: int, content_type: str = JSON_TYPE) -> None:
@@ -59,7 +59,7 @@ class Prompt(web.Response):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         request_id = request[REQUEST_ID]
-        if request.version != HttpVersion11 or not request.keep_alive:
+        if request.version != HttpVersion11 or not request.keep_alive or request.method == hdrs.METH_HEAD:
             more = {hdrs.CACHE_CONTROL: NO_STORE, "X-Request-Id": request_id, **ANSWER_HEADERS, **self.headers}
             self._ordinary = web.Response(body=self._sent, status=self.status, headers=more)
             return await self._ordinary.prepare(request)
