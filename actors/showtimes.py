@@ -118,6 +118,15 @@ class Showtimes:
         else:
             self._watched.discard(showtime_id)
 
+    async def renew(self, showtime_id: str, due_at: Instant = NEVER) -> None:
+        """The catalogue has begun this showtime's log, begun it anew, or taken it away: what is awake is out of date.
+
+        `due_at` is when something happens next. Who watches hears of it at once.
+        """
+        if (actor := self._registry.resident(showtime_id)) is not None:
+            await actor.stop()
+        self._wake_at(showtime_id, self._clock.now() if showtime_id in self._watched else due_at)
+
     async def lost(self) -> None:
         """The log connection was lost and nobody knows what arrived: every actor is rebuilt from the log."""
         await asyncio.gather(*(actor.stop() for actor in self._registry))
@@ -183,6 +192,8 @@ class Showtimes:
         try:
             async with self._waking:
                 await self.actor(showtime_id)
+        except UnknownShowtime:
+            return  # its log was taken away
         except WorldFailure:
             pause = int(self._limits.restart_seconds_max * 1_000)
             self._wake_at(showtime_id, self._clock.now() + pause)

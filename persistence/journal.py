@@ -18,8 +18,9 @@ import asyncpg
 
 from actors.ids import is_uuid
 from actors.ports import Clock, Deposed, JournalDown, Layouts, Loaded, Overloaded, Rejected, UnknownShowtime
-from actors.seatmap.commands import Cause
-from actors.seatmap.events import Record, ShowtimeScheduled
+from actors.seatmap import house
+from actors.seatmap.commands import ActorKind, Cause
+from actors.seatmap.events import Record
 from actors.seatmap.layout import Layout
 from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant, Terms
@@ -40,6 +41,7 @@ _POISON: Final = ("22", "23", "54")
 _NOTHING_HAPPENED: Final = (*_POISON, "40", "53", "55")
 _UNKNOWN_ALTHOUGH: Final = ("40003",)
 NUMBER_MAX: Final = (1 << 31) - 1
+_CLOCKWORK: Final = Cause(command_id="", kind=ActorKind.SYSTEM, actor_id="clock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -457,17 +459,25 @@ async def schedule(connection: Any, showtime_id: str, number: int, terms: Terms,
 async def schedule_all(
     connection: Any, showtimes: Sequence[tuple[str, int, Terms]], now: Instant, cause: Cause
 ) -> None:
-    """Begin many logs at once: (showtime id, number, terms) each."""
-    rows = [codec.encode(Record(1, now, cause, ShowtimeScheduled(number, terms))) for _, number, terms in showtimes]
-    ids = [showtime_id for showtime_id, _, _ in showtimes]
+    """Begin many logs at once: (showtime id, number, terms) each. Sales that are open already open here and now."""
+    begun = [house.begun(number, terms, now) for _, number, terms in showtimes]
+    owners, rows = [], []
+    for (showtime_id, _, _), (events, _) in zip(showtimes, begun, strict=True):
+        for version, event in enumerate(events, 1):
+            owners.append(showtime_id)
+            rows.append(codec.encode(Record(version, now, cause if version == 1 else _CLOCKWORK, event)))
     await connection.execute(
         statements.SCHEDULE,
-        ids,
+        [showtime_id for showtime_id, _, _ in showtimes],
         [number for _, number, _ in showtimes],
-        [terms.sales_open_at if terms.sales_open_at < NEVER else None for _, _, terms in showtimes],
+        [len(events) for events, _ in begun],
+        [deadline if deadline < NEVER else None for _, deadline in begun],
         now,
-        [row.key for row in rows],
         codec.EVENT_SCHEMA,
+        owners,
+        [row.version for row in rows],
+        [row.key for row in rows],
+        [row.kind for row in rows],
         [row.body for row in rows],
     )
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from actors.ports import Deposed, JournalDown, Layouts, Loaded, Rejected, UnknownShowtime
+from actors.seatmap import house
 from actors.seatmap.commands import Cause
-from actors.seatmap.events import Record, ShowtimeScheduled
+from actors.seatmap.events import Record
 from actors.seatmap.layout import Layout
 from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant, Terms
@@ -63,8 +64,9 @@ class MemoryJournal:
         self.changes: list[Changes] = []
 
     async def schedule(self, showtime_id: str, number: int, terms: Terms, now: Instant, cause: Cause) -> None:
-        row = codec.encode(Record(1, now, cause, ShowtimeScheduled(number, terms)))
-        self._streams[showtime_id] = _Stream(number, terms.sales_open_at, rows=[row])
+        events, deadline = house.begun(number, terms, now)
+        rows = [codec.encode(Record(version, now, cause, event)) for version, event in enumerate(events, 1)]
+        self._streams[showtime_id] = _Stream(number, deadline, rows=rows)
 
     async def acquire(self, showtime_id: str) -> Loaded:
         self._check_up()

@@ -4,6 +4,7 @@ A showtime's terms are frozen into its first event; the row repeats what lists n
 the morning, theatre time, so a film at half past midnight belongs to the evening before.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -83,7 +84,10 @@ class ShowtimeDetail:
 
 @dataclass(frozen=True, slots=True)
 class ProgrammeFilter:
-    """What to list. Days are cinema days, `until_day` is the first one not wanted; `after` is (start, id)."""
+    """What to list. Days are cinema days, `until_day` is the first one not wanted; `after` is (start, id).
+
+    `drafts` are nobody's business but their planners'.
+    """
 
     movie_id: str | None = None
     theatre_id: str | None = None
@@ -96,6 +100,9 @@ class ProgrammeFilter:
     ending_after: Instant | None = None
     language: str | None = None
     format: str | None = None
+    theatre_ids: tuple[str, ...] | None = None
+    status: str | None = None
+    drafts: bool = False
     after: tuple[Instant, str] | None = None
 
 
@@ -129,51 +136,69 @@ def business_date(at: Instant, time_zone: str) -> date:
 
 
 _BUSINESS_DATE: Final = f"(s.starts_at AT TIME ZONE t.time_zone - interval '{DAY_BEGINS_HOUR} hours')::date"
-_JOINED: Final = """
+JOINED: Final = """
     FROM showtime s
     JOIN movie m ON m.id = s.movie_id
     JOIN screen c ON c.id = s.screen_id
     JOIN theatre t ON t.id = c.theatre_id"""
-_COLUMNS: Final = """s.id, s.number, s.starts_at, s.feature_starts_at, s.ends_at, s.language, s.format, s.status,
+COLUMNS: Final = """s.id, s.number, s.starts_at, s.feature_starts_at, s.ends_at, s.language, s.format, s.status,
     s.sales, s.free_seats, s.capacity, s.price_from, s.currency, s.sales_open_at, s.sales_close_at, s.version,
     s.layout_id,
     m.id AS movie_id, m.title, m.duration_minutes, m.certificate, m.genres, m.poster_url,
     t.id AS theatre_id, t.name AS theatre_name, t.city, t.time_zone, c.id AS screen_id, c.name AS screen_name"""
 
-# A cinema day lies within two days of UTC on either side, whatever the zone: that much the index can answer.
-_WANTED: Final = f"""
-    WHERE s.status <> 'draft'
-      AND ($1::uuid IS NULL OR s.movie_id = $1)
-      AND ($2::uuid IS NULL OR c.theatre_id = $2)
-      AND ($3::uuid IS NULL OR s.screen_id = $3)
-      AND ($4::text IS NULL OR lower(t.city) = lower($4))
-      AND ($5::date IS NULL OR (s.starts_at >= $5::date - interval '2 days' AND {_BUSINESS_DATE} >= $5))
-      AND ($6::date IS NULL OR (s.starts_at < $6::date + interval '2 days' AND {_BUSINESS_DATE} < $6))
-      AND ($7::timestamptz IS NULL OR s.starts_at >= $7)
-      AND ($8::timestamptz IS NULL OR s.starts_at < $8)
-      AND ($9::timestamptz IS NULL OR s.ends_at > $9)
-      AND ($10::text IS NULL OR lower(s.language) = lower($10))
-      AND ($11::text IS NULL OR lower(s.format) = lower($11))"""
+LONGEST_MS: Final = 24 * 3_600_000
+"""No showtime lasts longer; the schema says so too."""
+
+# A condition for each field of a filter that is given, in the order of the fields. Only those asked for become part of
+# a statement, so that the planner sees which index answers it. A cinema day lies within two days of UTC on either side,
+# whatever the zone, and what has not ended began less than a day ago: that much the index on the start can answer.
+_CONDITIONS: Final[Mapping[str, str]] = {
+    "movie_id": "s.movie_id = {}::uuid",
+    "theatre_id": "s.screen_id IN (SELECT id FROM screen WHERE theatre_id = {}::uuid)",
+    "screen_id": "s.screen_id = {}::uuid",
+    "city": "lower(t.city) = lower({}::text)",
+    "since_day": f"s.starts_at >= {{0}}::date - interval '2 days' AND {_BUSINESS_DATE} >= {{0}}::date",
+    "until_day": f"s.starts_at < {{0}}::date + interval '2 days' AND {_BUSINESS_DATE} < {{0}}::date",
+    "since": "s.starts_at >= from_millis({}::bigint)",
+    "until": "s.starts_at < from_millis({}::bigint)",
+    "ending_after": "s.ends_at > from_millis({0}::bigint) AND s.starts_at > from_millis({0}::bigint - 86400000)",
+    "language": "lower(s.language) = lower({}::text)",
+    "format": "lower(s.format) = lower({}::text)",
+    "theatre_ids": "c.theatre_id = ANY({}::uuid[])",
+    "status": "s.status = {}::text",
+}
+
+
+def conditions(wanted: ProgrammeFilter) -> tuple[str, list[object]]:
+    """What the filter says as SQL, and the arguments it needs, from $1 on."""
+    parts = ["true"] if wanted.drafts else ["s.status <> 'draft'"]
+    arguments: list[object] = []
+    for name, condition in _CONDITIONS.items():
+        if (value := getattr(wanted, name)) is not None:
+            arguments.append(value)
+            parts.append(condition.format(f"${len(arguments)}"))
+    if wanted.after is not None:
+        arguments += wanted.after
+        place = len(arguments)
+        parts.append(f"(s.starts_at, s.id) > (from_millis(${place - 1}::bigint), ${place}::uuid)")
+    return " AND ".join(parts), arguments
 
 
 async def showtimes(connection: Executor, wanted: ProgrammeFilter, limit: int) -> list[Showtime]:
-    """Showtimes by start, with film, theatre and screen, in one query. Drafts are nobody's business."""
-    after_start, after_id = wanted.after or (None, None)
+    """Showtimes by start, with film, theatre and screen, in one query."""
+    where, arguments = conditions(wanted)
     rows = await connection.fetch(
-        f"""
-        SELECT {_COLUMNS} {_JOINED} {_WANTED}
-          AND ($12::timestamptz IS NULL OR (s.starts_at, s.id) > ($12, $13::uuid))
-        ORDER BY s.starts_at, s.id LIMIT $14
-        """,
-        *_arguments(wanted), _moment(after_start), after_id, limit,
+        f"SELECT {COLUMNS} {JOINED} WHERE {where} ORDER BY s.starts_at, s.id LIMIT ${len(arguments) + 1}",
+        *arguments, limit,
     )  # fmt: skip
-    return [_showtime(row) for row in rows]
+    return [showtime_of(row) for row in rows]
 
 
 async def showtime(connection: Executor, showtime_id: str) -> ShowtimeDetail | None:
     row = await connection.fetchrow(
         f"""
-        SELECT {_COLUMNS}, s.tariff, s.refund_policy, s.hold_seconds, s.seats_per_customer_max {_JOINED}
+        SELECT {COLUMNS}, s.tariff, s.refund_policy, s.hold_seconds, s.seats_per_customer_max {JOINED}
         WHERE s.id = $1 AND s.status <> 'draft'
         """,
         showtime_id,
@@ -181,7 +206,7 @@ async def showtime(connection: Executor, showtime_id: str) -> ShowtimeDetail | N
     if row is None:
         return None
     return ShowtimeDetail(
-        showtime=_showtime(row),
+        showtime=showtime_of(row),
         tariff=Tariff(**orjson.loads(row["tariff"])),
         refund_policy=tuple(RefundStep(**step) for step in orjson.loads(row["refund_policy"])),
         hold_seconds=row["hold_seconds"],
@@ -200,18 +225,19 @@ async def free_seats(connection: Executor, ending_after: Instant) -> dict[str, i
 
 async def facets(connection: Executor, wanted: ProgrammeFilter) -> Facets:
     """What can be chosen among the showtimes wanted."""
+    where, arguments = conditions(wanted)
     row = await connection.fetchrow(
         f"""
         WITH shown AS (
-            SELECT s.language, s.format, m.id AS movie_id, m.title, t.city, {_BUSINESS_DATE} AS day {_JOINED} {_WANTED}
-              AND s.status <> 'cancelled')
+            SELECT s.language, s.format, m.id AS movie_id, m.title, t.city, {_BUSINESS_DATE} AS day {JOINED}
+            WHERE {where} AND s.status <> 'cancelled')
         SELECT ARRAY(SELECT DISTINCT city FROM shown ORDER BY 1) AS cities,
                ARRAY(SELECT DISTINCT day FROM shown ORDER BY 1) AS dates,
                ARRAY(SELECT DISTINCT format FROM shown ORDER BY 1) AS formats,
                ARRAY(SELECT DISTINCT language FROM shown ORDER BY 1) AS languages,
                ARRAY(SELECT DISTINCT ARRAY[title, movie_id::text] FROM shown ORDER BY 1) AS movies
         """,
-        *_arguments(wanted),
+        *arguments,
     )
     assert row is not None
     return Facets(
@@ -234,9 +260,9 @@ async def put_showtime(connection: Executor, new: NewShowtime) -> int | None:
             """
             INSERT INTO showtime (id, movie_id, screen_id, layout_id, starts_at, ends_at, preshow_minutes,
                 cleaning_minutes, language, format, status, free_seats, capacity, price_from, currency, sales_open_at,
-                sales_close_at, tariff, refund_policy, hold_seconds, seats_per_customer_max)
+                sales_close_at, tariff, refund_policy, hold_seconds, seats_per_customer_max, orphan_rule)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20)
+                $19, $20, $21)
             ON CONFLICT (id) DO NOTHING RETURNING number
             """,
             new.id, terms.movie_id, terms.screen_id, terms.layout_id, moment(terms.starts_at), moment(terms.ends_at),
@@ -244,6 +270,7 @@ async def put_showtime(connection: Executor, new: NewShowtime) -> int | None:
             "draft" if new.draft else "scheduled", new.capacity, new.price_from, terms.tariff.currency,
             moment(terms.sales_open_at), moment(terms.sales_close_at), orjson.dumps(terms.tariff),
             orjson.dumps(terms.refund_policy), terms.hold_seconds, terms.seats_per_customer_max,
+            terms.orphan_rule.value,
         )  # fmt: skip
     except asyncpg.ExclusionViolationError as error:
         raise Overlap(None) from error
@@ -256,30 +283,7 @@ async def known(connection: Executor, showtime_ids: list[str]) -> set[str]:
     return {str(row["id"]) for row in rows}
 
 
-async def taken_by(connection: Executor, screen_id: str, since: Instant, until: Instant) -> str | None:
-    """The showtime that occupies a screen at some time in between."""
-    found = await connection.fetchval(
-        """
-        SELECT id FROM showtime WHERE screen_id = $1 AND status <> 'cancelled'
-          AND tstzrange(starts_at, clear_at) && tstzrange($2, $3) ORDER BY starts_at LIMIT 1
-        """,
-        screen_id, moment(since), moment(until),
-    )  # fmt: skip
-    return None if found is None else str(found)
-
-
-def _arguments(wanted: ProgrammeFilter) -> tuple[object, ...]:
-    return (
-        wanted.movie_id, wanted.theatre_id, wanted.screen_id, wanted.city, wanted.since_day, wanted.until_day,
-        _moment(wanted.since), _moment(wanted.until), _moment(wanted.ending_after), wanted.language, wanted.format,
-    )  # fmt: skip
-
-
-def _moment(at: Instant | None) -> datetime | None:
-    return None if at is None else moment(at)
-
-
-def _showtime(row: asyncpg.Record) -> Showtime:
+def showtime_of(row: asyncpg.Record) -> Showtime:
     return Showtime(
         id=str(row["id"]),
         number=row["number"],

@@ -106,6 +106,7 @@ class ShowtimeRow:
     ends_at: Instant
     sales_open_at: Instant
     sales_close_at: Instant
+    screen_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ def showtime_row(state: SeatMap) -> ShowtimeRow:
         terms.ends_at,
         terms.sales_open_at,
         terms.sales_close_at,
+        terms.screen_id,
     )
 
 

@@ -95,9 +95,11 @@ _PROJECTIONS: Final = f"""
 , projected_showtime AS (
     UPDATE showtime s SET version = r.version, status = r.status, sales = r.sales, free_seats = r.free_seats,
         starts_at = from_millis(r.starts_at), ends_at = from_millis(r.ends_at),
-        sales_open_at = from_millis(r.sales_open_at), sales_close_at = from_millis(r.sales_close_at)
+        sales_open_at = from_millis(r.sales_open_at), sales_close_at = from_millis(r.sales_close_at),
+        screen_id = r.screen_id
     FROM jsonb_to_recordset($5::text::jsonb) AS r (showtime_id uuid, version bigint, status text, sales text,
-        free_seats integer, starts_at bigint, ends_at bigint, sales_open_at bigint, sales_close_at bigint)
+        free_seats integer, starts_at bigint, ends_at bigint, sales_open_at bigint, sales_close_at bigint,
+        screen_id uuid)
     WHERE s.id = r.showtime_id AND {_ALLOWED})"""
 
 
@@ -138,11 +140,17 @@ FORGET_PROJECTIONS: Final = (
 SCHEDULE: Final = """
 WITH begun AS (
     INSERT INTO stream (showtime_id, number, version, epoch, deadline)
-    SELECT showtime_id, number, 1, 0, deadline
-    FROM unnest($1::uuid[], $2::integer[], $3::bigint[]) AS r (showtime_id, number, deadline))
+    SELECT r.showtime_id, r.number, r.version, coalesce(s.epoch_floor, 0), r.deadline
+    FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[]) AS r (showtime_id, number, version, deadline)
+    LEFT JOIN showtime s ON s.id = r.showtime_id)
+, shown AS (
+    UPDATE showtime SET version = r.version, sales = 'open'
+    FROM unnest($1::uuid[], $3::bigint[]) AS r (showtime_id, version) WHERE id = r.showtime_id AND r.version > 1)
 INSERT INTO event (showtime_id, version, epoch, at, key, schema, kind, body)
-SELECT showtime_id, 1, 0, from_millis($4), key, $6::smallint, 'showtime_scheduled', body::jsonb
-FROM unnest($1::uuid[], $5::uuid[], $7::text[]) AS r (showtime_id, key, body)"""
+SELECT r.showtime_id, r.version, coalesce(s.epoch_floor, 0), from_millis($5), r.key, $6::smallint, r.kind, body::jsonb
+FROM unnest($7::uuid[], $8::bigint[], $9::uuid[], $10::text[], $11::text[])
+    AS r (showtime_id, version, key, kind, body)
+LEFT JOIN showtime s ON s.id = r.showtime_id"""
 
 VET: Final = "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('fsync')"
 
@@ -258,7 +266,7 @@ JOBS: Final = "SELECT topic, dedupe_key, showtime_id::text, payload::text FROM j
 SHOWTIME: Final = """
 SELECT id::text AS showtime_id, version, status, sales, free_seats, to_millis(starts_at) AS starts_at,
     to_millis(ends_at) AS ends_at, to_millis(sales_open_at) AS sales_open_at,
-    to_millis(sales_close_at) AS sales_close_at
+    to_millis(sales_close_at) AS sales_close_at, screen_id::text
 FROM showtime WHERE id = $1"""
 BEYOND_HEAD: Final = "SELECT max(version) FROM event WHERE showtime_id = $1 AND version > $2"
 HEAD_FOR_UPDATE: Final = f"{HEAD} FOR UPDATE"

@@ -42,6 +42,7 @@ from server.keys import (
     LIMITER,
     OPERATIONS,
     PASSWORDS,
+    PLANNING,
     POOL,
     REGISTRY,
     SEATS,
@@ -63,6 +64,7 @@ from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
 from server.rest import (
     admin_seats,
+    admin_showtimes,
     auth,
     bookings,
     credentials,
@@ -89,6 +91,9 @@ POOL_SECONDS_MAX: Final = 1
 """Nobody who still asks gets an answer by now."""
 
 BACKLOG: Final = 4_096
+PLANNERS_AT_ONCE: Final = 3
+"""Each holds a connection while an actor works, which may need one too: most of them stay free."""
+
 HOUSEKEEPING_SECONDS: Final = 3_600
 HouseClock = SystemClock | ManualClock
 # The router tries them in this order: what is asked for most comes first.
@@ -108,6 +113,7 @@ MODULES: Final = (
     own_sessions,
     preferences,
     admin_seats,
+    admin_showtimes,
     socket,
 )
 _log: Final = structlog.get_logger("marquee")
@@ -131,6 +137,7 @@ def build_app(
     mail = config.data_dir / "mail"
     app[LETTERS] = SmtpPost(config.smtp_url, sender) if config.smtp_url else LetterFolder(mail, sender)
     app[TEXTS] = TextFolder(config.data_dir / "sms")
+    app[PLANNING] = asyncio.Semaphore(PLANNERS_AT_ONCE)
     app[HUB] = Hub(clock, LiveLimits())
     app[SEATS] = seats.Encoded()
     app.cleanup_ctx.extend(

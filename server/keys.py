@@ -1,5 +1,6 @@
 """The typed keys under which `server/app.py` hands its resources to handlers."""
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from server.telemetry import Telemetry
 
 CONFIG: Final[web.AppKey["Config"]] = web.AppKey("config")
+PLANNING: Final[web.AppKey[asyncio.Semaphore]] = web.AppKey("planning", asyncio.Semaphore)
 POOL: Final[web.AppKey["asyncpg.Pool[asyncpg.Record]"]] = web.AppKey("pool")
 CLOCK: Final[web.AppKey["Clock"]] = web.AppKey("clock")
 REGISTRY: Final[web.AppKey["Showtimes"]] = web.AppKey("registry")

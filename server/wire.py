@@ -19,6 +19,7 @@ from actors.seatmap.terms import Instant
 from actors.seatmap.view import counts, public_status
 from actors.showtime import Reply
 from persistence.projections import payment_status
+from server.shapes import Money
 
 Json = dict[str, Any]
 Answer = tuple[int, Json]
@@ -53,6 +54,7 @@ REFUSALS: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.ALREADY_CANCELLED: (409, "This has already been cancelled or has expired."),
     Refusal.PAST_DEADLINE: (409, "It is too late for that."),
     Refusal.SEAT_NOT_IN_BOOKING: (422, "{seats} is not part of this booking."),
+    Refusal.HAS_SALES: (409, "Tickets have been sold. Ask again with notify to change it and tell everybody."),
 }
 
 _UNAVAILABLE: Final = {
@@ -82,7 +84,7 @@ def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
-def money(amount: int, currency: str) -> Json:
+def money(amount: int, currency: str) -> Money:
     return {"amount": amount, "currency": currency}
 
 
@@ -410,6 +412,7 @@ _ANSWERS: Final[Mapping[type[Command], Callable[[Reply, Any], Answer]]] = {
     c.UnblockSeats: _house,
     c.OpenSales: _house,
     c.CloseSales: _house,
+    c.Reschedule: _house,
     c.CancelShowtime: _showtime_cancelled,
 }
 

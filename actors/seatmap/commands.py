@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from actors.seatmap.terms import Terms
+from actors.seatmap.terms import Instant
 from actors.seatmap.values import dataclass
 
 
@@ -172,9 +172,17 @@ class CancelShowtime(Command):
 
 @dataclass(frozen=True, slots=True)
 class Reschedule(Command):
-    """Only times may differ from the present terms."""
+    """Move the showtime, in time or to a screen that has the same layout.
 
-    terms: Terms
+    `notify`: people who have bought are told; without it nothing moves once something is sold.
+    """
+
+    starts_at: Instant
+    ends_at: Instant
+    sales_open_at: Instant
+    sales_close_at: Instant
+    screen_id: str
+    notify: bool = False
 
 
 @dataclass(frozen=True, slots=True)

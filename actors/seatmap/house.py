@@ -13,12 +13,26 @@ from actors.seatmap.events import (
     SeatsUnblocked,
     ShowtimeCancelled,
     ShowtimeRescheduled,
+    ShowtimeScheduled,
 )
 from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
 from actors.seatmap.state import BookingStatus, Sales, SeatMap, SeatState, Status
-from actors.seatmap.terms import Instant
+from actors.seatmap.terms import Instant, Terms
 
-_TIMES = ("starts_at", "ends_at", "sales_open_at", "sales_close_at")
+_MOVABLE = ("screen_id", "starts_at", "ends_at", "sales_open_at", "sales_close_at")
+_LIVE = (BookingStatus.PENDING_PAYMENT, BookingStatus.CONFIRMED)
+
+
+def begun(number: int, terms: Terms, now: Instant) -> tuple[tuple[Event, ...], Instant]:
+    """The first events of a showtime, and when something is due next.
+
+    A showtime whose sales are open already says so at once: nobody has to be woken for it.
+    """
+    scheduled = ShowtimeScheduled(number, terms)
+    ends = min(terms.sales_close_at, terms.starts_at)
+    if terms.sales_open_at <= now < ends:
+        return (scheduled, SalesOpened()), ends
+    return (scheduled,), terms.sales_open_at
 
 
 def block_seats(state: SeatMap, c: BlockSeats, now: Instant) -> Decision:
@@ -59,7 +73,7 @@ def cancel_showtime(state: SeatMap, c: CancelShowtime, now: Instant) -> Decision
         return Refused(Refusal.ALREADY_STARTED)
     events: list[Event] = [HoldReleased(hold.id, hold.owner, hold.seats) for hold in state.holds.values()]
     for booking in state.bookings.values():
-        if booking.status in (BookingStatus.PENDING_PAYMENT, BookingStatus.CONFIRMED):
+        if booking.status in _LIVE:
             back = booking.total if booking.status is BookingStatus.CONFIRMED else 0
             events.append(cancelled(booking, booking.lines, back, c.cause, "showtime_cancelled"))
     return Accepted((*events, ShowtimeCancelled(c.reason)))
@@ -70,11 +84,14 @@ def reschedule(state: SeatMap, c: Reschedule, now: Instant) -> Decision:
         return no
     if state.status is Status.RUNNING:
         return Refused(Refusal.ALREADY_STARTED)
-    times = {name: getattr(c.terms, name) for name in _TIMES}
-    assert dataclasses.replace(state.terms, **times) == c.terms, "only times may change"
-    if c.terms.starts_at <= now:
+    terms = dataclasses.replace(state.terms, **{name: getattr(c, name) for name in _MOVABLE})
+    if terms == state.terms:
+        return Accepted(())
+    if terms.starts_at <= now:
         return Refused(Refusal.PAST_DEADLINE)
-    return Accepted(() if c.terms == state.terms else (ShowtimeRescheduled(c.terms),))
+    if not c.notify and any(booking.status in _LIVE for booking in state.bookings.values()):
+        return Refused(Refusal.HAS_SALES)
+    return Accepted((ShowtimeRescheduled(terms),))
 
 
 def _unknown(state: SeatMap, seats: tuple[str, ...]) -> Refused | None:

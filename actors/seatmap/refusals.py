@@ -40,6 +40,7 @@ class Refusal(StrEnum):
     ALREADY_CANCELLED = "already_cancelled"
     PAST_DEADLINE = "past_deadline"
     SEAT_NOT_IN_BOOKING = "seat_not_in_booking"
+    HAS_SALES = "has_sales"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ from persistence import catalog
 from persistence.catalog import Movie, MovieFilter
 from persistence.programme import ProgrammeFilter
 from server.aliases import moved
-from server.cards import after_start, days_from, movie_card, showtime_list
+from server.cards import movie_card
 from server.errors import not_found
 from server.keys import CLOCK, POOL
+from server.listings import ShowtimeCard, after_start, days_from, showtime_list
 from server.requests import Cursor, Day, Id, Page, Text, path_id, read_query
 from server.responses import public_answer
+from server.shapes import Listed
 
 
 class MoviesQuery(Page):
@@ -97,7 +99,7 @@ async def _movie(request: web.Request) -> Movie:
     return movie
 
 
-def _by_theatre(page: dict[str, Any]) -> dict[str, Any]:
+def _by_theatre(page: Listed[ShowtimeCard]) -> dict[str, Any]:
     groups: dict[str, dict[str, Any]] = {}
     for showtime in page["items"]:
         theatre = showtime["theatre"]

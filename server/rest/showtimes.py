@@ -1,19 +1,22 @@
 """The programme: showtimes by every filter, what the filters can be, and one showtime with its prices."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from aiohttp import web
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from persistence import programme
 from persistence.moments import instant
 from persistence.programme import ProgrammeFilter
-from server.cards import after_start, days_from, showtime_list, showtime_page
 from server.errors import not_found
 from server.keys import CLOCK, POOL
+from server.listings import ShowtimeCard, ShowtimePage, after_start, days_from, showtime_list, showtime_page
+from server.operations import PUBLIC, Operation
 from server.requests import Cursor, Day, Id, Page, Query, Text, WireTime, path_id, read_query
 from server.responses import public_answer
+from server.shapes import Listed
 
 
 class ShowtimesQuery(Page):
@@ -31,6 +34,21 @@ class ShowtimesQuery(Page):
 class FacetsQuery(Query):
     city: Text | None = None
     date: Day | None = None
+
+
+class FacetMovie(TypedDict):
+    id: str
+    title: str
+
+
+class Facets(TypedDict):
+    """Only what there is something of."""
+
+    cities: tuple[str, ...]
+    dates: tuple[date, ...]
+    movies: list[FacetMovie]
+    formats: tuple[str, ...]
+    languages: tuple[str, ...]
 
 
 async def list_showtimes(request: web.Request) -> web.Response:
@@ -60,16 +78,14 @@ async def facets(request: web.Request) -> web.Response:
     ending_after = None if query.date else request.app[CLOCK].now()
     wanted = ProgrammeFilter(city=query.city, since_day=since_day, until_day=until_day, ending_after=ending_after)
     found = await programme.facets(request.app[POOL], wanted)
-    return public_answer(
-        request,
-        {
-            "cities": found.cities,
-            "dates": found.dates,
-            "movies": [{"id": movie_id, "title": title} for movie_id, title in found.movies],
-            "formats": found.formats,
-            "languages": found.languages,
-        },
-    )
+    shown: Facets = {
+        "cities": found.cities,
+        "dates": found.dates,
+        "movies": [{"id": movie_id, "title": title} for movie_id, title in found.movies],
+        "formats": found.formats,
+        "languages": found.languages,
+    }
+    return public_answer(request, shown)
 
 
 async def one_showtime(request: web.Request) -> web.Response:
@@ -79,10 +95,34 @@ async def one_showtime(request: web.Request) -> web.Response:
     return public_answer(request, showtime_page(request, found))
 
 
-ROUTES: Final = (
-    web.get("/api/v1/showtimes", list_showtimes),
-    web.get("/api/v1/showtimes/facets", facets),
-    web.get("/api/v1/showtimes/{showtime_id}", one_showtime),
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        "/api/v1/showtimes",
+        list_showtimes,
+        "The programme, by start.",
+        PUBLIC,
+        {200: Listed[ShowtimeCard]},
+        query=ShowtimesQuery,
+    ),
+    Operation(
+        "GET",
+        "/api/v1/showtimes/facets",
+        facets,
+        "What the filters of the programme can be set to.",
+        PUBLIC,
+        {200: Facets},
+        query=FacetsQuery,
+    ),
+    Operation(
+        "GET",
+        "/api/v1/showtimes/{showtime_id}",
+        one_showtime,
+        "One showtime with its prices and rules.",
+        PUBLIC,
+        {200: ShowtimePage},
+        problems=("showtime_not_found",),
+    ),
 )
 
 

@@ -10,9 +10,10 @@ from persistence import catalog
 from persistence.catalog import Screen, Theatre, TheatreFilter
 from persistence.programme import ProgrammeFilter
 from server.aliases import moved
-from server.cards import after_start, days_from, screen_card, showtime_list, theatre_card
+from server.cards import screen_card, theatre_card
 from server.errors import not_found
 from server.keys import CLOCK, POOL
+from server.listings import after_start, days_from, showtime_list
 from server.requests import Cursor, Day, Page, Text, path_id, read_query
 from server.responses import public_answer
 

@@ -1,0 +1,170 @@
+"""Changing one showtime: what a change means for a draft, for a showtime on sale, and for one that has been sold.
+
+A draft is changed freely. A showtime on sale is moved by its own actor, which alone knows whether somebody has just
+bought a ticket; whatever else changes about it means that its log begins anew, which only one never sold may.
+"""
+
+from dataclasses import dataclass, replace
+
+from aiohttp import web
+
+from actors.ids import mint
+from actors.ports import Rejected
+from actors.seatmap.commands import ActorKind, Cause, Reschedule
+from actors.seatmap.refusals import Refused
+from actors.seatmap.state import NEVER
+from actors.seatmap.terms import Instant
+from persistence import timetable
+from persistence.database import Connection
+from persistence.programme import NewShowtime
+from persistence.timetable import Film, HasSales, Planned
+from server import wire
+from server.asking import problem
+from server.auth.identity import Identity
+from server.errors import Problem, invalid, not_found
+from server.keys import CLOCK, REGISTRY, REQUEST_ID
+from server.revisions import check
+from server.timetable import Place, Wishes, clear_at, demand_published, overlap, plan
+
+
+class Changes(Wishes):
+    """What is to change. `notify` says that people who have bought shall be told."""
+
+    notify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that fits, inside a transaction that has its screens to itself."""
+
+    request: web.Request
+    connection: Connection
+    cause: Cause
+    asked: Changes
+    present: Planned
+    new: NewShowtime
+    now: Instant
+
+    async def make(self) -> Instant | None:
+        """When something is due next to a showtime whose log began, ended or began anew; None for any other change."""
+        if self.present.showtime.status == "draft":
+            await timetable.revise(self.connection, self.new)
+            return await self._publish() if self.asked.status == "scheduled" else None
+        self._demand_changeable()
+        if self.asked.status == "draft" or not self._is_move:
+            return await self._begin_anew()
+        await self._demand_unsold_for_another_version()
+        if self.new.terms != self.present.terms:
+            await self._move()
+        await timetable.annotate(self.connection, self.new)
+        return None
+
+    @property
+    def _is_move(self) -> bool:
+        """Whether its actor can do it: times change, or the screen for one with the same layout."""
+        before = self.present.terms
+        stayed = replace(
+            self.new.terms,
+            starts_at=before.starts_at,
+            ends_at=before.ends_at,
+            sales_open_at=before.sales_open_at,
+            sales_close_at=before.sales_close_at,
+            screen_id=before.screen_id,
+        )
+        return stayed == before
+
+    async def _publish(self) -> Instant:
+        if self.new.terms.starts_at <= self.now:
+            raise Problem(422, "in_past", "A showtime cannot begin in the past.")
+        demand_published(await film_of(self.connection, self.new.terms.movie_id))
+        await timetable.publish(self.connection, [self.new], self.now, self.cause)
+        return timetable.due_at(self.new, self.now)
+
+    async def _begin_anew(self) -> Instant:
+        demand_no_holds(self.request, self.new.id)
+        try:
+            await timetable.withdraw(self.connection, self.new.id)
+        except HasSales:
+            raise has_sales() from None
+        await timetable.revise(self.connection, self.new)
+        return NEVER if self.asked.status == "draft" else await self._publish()
+
+    async def _move(self) -> None:
+        terms = self.new.terms
+        command = Reschedule(
+            self.cause,
+            starts_at=terms.starts_at,
+            ends_at=terms.ends_at,
+            sales_open_at=terms.sales_open_at,
+            sales_close_at=terms.sales_close_at,
+            screen_id=terms.screen_id,
+            notify=self.asked.notify,
+        )
+        try:
+            reply = await self.request.app[REGISTRY].ask(self.new.id, command)
+        except Rejected:  # the exclusion constraint speaks last
+            raise overlap(None) from None
+        if isinstance(reply.decision, Refused):
+            raise problem(*wire.refused(reply.decision), self.cause)
+
+    async def _demand_unsold_for_another_version(self) -> None:
+        """Who has bought a film in one language and format is told before it becomes another."""
+        shown = self.present.showtime
+        other = (shown.language, shown.format) != (self.new.language, self.new.format)
+        if other and not self.asked.notify and await timetable.is_sold(self.connection, self.new.id):
+            raise has_sales()
+
+    def _demand_changeable(self) -> None:
+        if self.present.showtime.status == "cancelled":
+            raise Problem(409, "showtime_cancelled", "This showtime has been cancelled.")
+        if self.present.terms.starts_at <= self.now:
+            raise Problem(409, "already_started", "This showtime has already started.")
+
+
+async def change(
+    request: web.Request, connection: Connection, caller: Identity, showtime_id: str, asked: Changes, screen_id: str
+) -> Instant | None:
+    """Look again now that nobody else plans for these screens, and change what is asked for. See `Change.make`."""
+    wanted = asked.screen_id or screen_id
+    halls = await timetable.take_screens(connection, [screen_id, wanted])
+    if wanted not in halls:
+        raise invalid("screen_id", "There is no such screen.")
+    present = await timetable.planned(connection, showtime_id)
+    if present is None:
+        raise not_found("showtime")
+    check(request, present.revision)
+    now = request.app[CLOCK].now()
+    film = await film_of(connection, asked.movie_id or present.terms.movie_id)
+    new = plan(showtime_id, asked, Place(halls[wanted], film), now, present)
+    await demand_room(connection, new)
+    return await Change(request, connection, planner(request, caller), asked, present, new, now).make()
+
+
+def planner(request: web.Request, caller: Identity) -> Cause:
+    return Cause(mint(request.app[CLOCK].now()), ActorKind.STAFF, caller.account_id, request[REQUEST_ID])
+
+
+async def film_of(connection: Connection, movie_id: str) -> Film:
+    film = await timetable.film(connection, movie_id)
+    if film is None:
+        raise invalid("movie_id", "There is no such film.")
+    return film
+
+
+async def demand_room(connection: Connection, new: NewShowtime) -> None:
+    """409 overlap, naming who has the screen."""
+    terms = new.terms
+    other = await timetable.occupied(connection, terms.screen_id, terms.starts_at, clear_at(new), but=new.id)
+    if other is not None:
+        raise overlap(other)
+
+
+def demand_no_holds(request: web.Request, showtime_id: str) -> None:
+    """People who are choosing seats right now are not sent away."""
+    actor = request.app[REGISTRY].resident(showtime_id)
+    if actor is not None and actor.snapshot.pledged:
+        raise has_sales()
+
+
+def has_sales() -> Problem:
+    return Problem(409, "has_sales", "Tickets for this showtime are sold or held. Cancel it instead.")

@@ -1,0 +1,323 @@
+"""Planning showtimes: what fits, what is refused and why, and what becomes of those that are on sale."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from actors.runtime.clock import ManualClock
+from persistence import audit
+from persistence.database import Pool
+from server.keys import POOL, REGISTRY
+from tests.server.house import open_house
+from tests.server.rest.cinema import Person, expect
+from tests.server.rest.planning import PRICES, Office, at, open_office
+
+MORNING = at("2026-10-20T08:00")
+
+
+@pytest.fixture
+async def office(database_url: str) -> AsyncIterator[Office]:
+    clock = ManualClock(MORNING)
+    async with open_house(database_url, clock=clock) as house:
+        yield await open_office(house, clock)
+
+
+async def test_a_showtime_is_scheduled_priced_and_on_sale_at_once(office: Office) -> None:
+    made = await office.add("2026-10-21T20:00", trailers_minutes=20, cleaning_minutes=10, fee=50, tax_bps=700)
+    assert made["starts_at_local"] == "2026-10-21T20:00:00+02:00"
+    assert made["feature_starts_at"] == made["sales_close_at"] == "2026-10-21T18:20:00Z"
+    assert (made["ends_at"], made["clear_at"]) == ("2026-10-21T20:00:00Z", "2026-10-21T20:10:00Z")
+    assert (made["status"], made["sales"]) == ("scheduled", "open")
+    assert made["price_from"] == {"amount": 1_200, "currency": "EUR"}
+    assert await office.listed() == [made["id"]]
+    ana = office.customer()
+    held = await ana.hold(made["id"], "A1")
+    assert held["total"] == {"amount": 1_338, "currency": "EUR"}
+    assert held["seq"] == 3  # scheduled and on sale were the first two facts: nobody had to be woken for the second
+
+
+async def test_what_is_scheduled_is_what_the_logs_say(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00")
+    await office.add("2026-10-22T20:00", sales_open_at="2026-10-21T08:00:00Z")
+    await office.add("2026-10-23T20:00", status="draft")
+    await office.change(made["id"], starts_at_local="2026-10-21T21:00", screen_id=office.screens[1])
+    report = await audit.verify(pool)
+    assert (report.showtimes, report.differences) == (2, [])
+
+
+async def test_a_draft_is_seen_by_planners_only_until_it_is_published(office: Office) -> None:
+    draft = await office.add("2026-10-21T20:00", status="draft")
+    assert draft["status"] == "draft"
+    assert await office.listed() == []
+    assert (await office.house.get(f"/showtimes/{draft['id']}")).status == 404
+    assert (await office.house.get(f"/showtimes/{draft['id']}/seats")).status == 404
+    plans = await expect(await office.manager.get("/admin/showtimes?status=draft"), 200)
+    assert [item["id"] for item in plans["items"]] == [draft["id"]]
+    changed = await office.change(draft["id"], starts_at_local="2026-10-21T21:00", max_seats=4, hold_ttl_s=120)
+    assert (changed["status"], changed["max_seats"], changed["hold_ttl_s"]) == ("draft", 4, 120)
+    published = await expect(await office.manager.post(f"/admin/showtimes/{draft['id']}/publish"), 200)
+    assert (published["status"], published["sales"]) == ("scheduled", "open")
+    assert await office.listed() == [draft["id"]]
+    customer = office.customer()
+    refused = await customer.post(f"/showtimes/{draft['id']}/holds", {"seats": ["A1", "A2", "A3", "A4", "A5"]})
+    assert (await expect(refused, 409))["code"] == "hold_limit"
+
+
+async def test_a_screen_shows_one_thing_at_a_time_and_the_refusal_names_it(office: Office) -> None:
+    first = await office.add("2026-10-21T20:00")  # 15 minutes of trailers, 100 of film, 15 of cleaning: until 22:10
+    problem = await office.refuse("2026-10-21T22:09", 409, "overlap")
+    assert problem["showtime_id"] == first["id"]
+    await office.refuse("2026-10-21T17:51", 409, "overlap")
+    await office.refuse("2026-10-21T17:51", 409, "overlap", status="draft")
+    await office.add("2026-10-21T22:10")
+    await office.add("2026-10-21T17:50")
+    await office.add("2026-10-21T20:00", screen_id=office.screens[1])
+
+
+async def test_of_plans_made_at_the_same_moment_for_one_screen_one_wins(office: Office) -> None:
+    wishes = [office.wish(f"2026-10-21T20:{minute:02}") for minute in range(12)]
+    answers = await asyncio.gather(*(office.manager.post("/admin/showtimes", wish) for wish in wishes))
+    bodies = [await answer.json() for answer in answers]
+    assert sorted(answer.status for answer in answers) == [201] + [409] * 11
+    [winner] = [body["id"] for body in bodies if "code" not in body]
+    assert {body["showtime_id"] for body in bodies if "code" in body} == {winner}
+    assert await office.listed() == [winner]
+
+
+async def test_of_showtimes_moved_at_the_same_moment_to_one_time_one_arrives(office: Office) -> None:
+    days = [await office.add(f"2026-10-{day}T20:00") for day in range(21, 27)]
+    answers = await asyncio.gather(
+        *(
+            office.manager.patch(f"/admin/showtimes/{each['id']}", {"starts_at_local": "2026-10-28T20:00"})
+            for each in days
+        )
+    )
+    assert sorted(answer.status for answer in answers) == [200] + [409] * 5
+    assert len(await office.listed(date="2026-10-28")) == 1
+    assert len(await office.listed()) == 6
+
+
+@pytest.mark.parametrize(
+    ("starts_at", "more", "code"),
+    [
+        ("2026-10-20T07:59:00Z", {}, "in_past"),
+        ("2026-10-21T20:00", {"ends_at": "2026-10-21T19:54:00Z"}, "too_short"),
+        ("2026-10-21T20:00", {"runtime_minutes": 99}, "too_short"),
+        ("2026-10-21T20:00", {"format": "IMAX"}, "format_mismatch"),
+        ("2026-10-21T20:00", {"language": "fr"}, "language_mismatch"),
+        (
+            "2026-10-21T20:00",
+            {"prices": [{"category": "box", "ticket_type": "adult", "amount": 1}]},
+            "category_unpriced",
+        ),
+        ("2026-10-21T20:00", {"default_ticket_type": "senior"}, "category_unpriced"),
+        ("2026-10-21T20:00", {"prices": None}, "validation_failed"),
+        ("2026-10-21T20:00", {"prices": [PRICES[0], PRICES[0]]}, "validation_failed"),
+        ("2026-10-21T20:00", {"ends_at": "2026-10-23T20:00:00Z"}, "validation_failed"),
+        ("2026-10-21T20:00", {"sales_open_at": "2026-10-22T20:00:00Z"}, "validation_failed"),
+        ("2026-10-21T20:00", {"sales_close_at": "2026-10-22T20:00:00Z"}, "validation_failed"),
+        ("2026-10-21T20:00", {"starts_at": "2026-10-21T20:00:00Z"}, "validation_failed"),
+        ("2026-10-21T20:00", {"screen_id": "00000000-0000-7000-8000-000000000000"}, "validation_failed"),
+        ("2026-10-21T20:00", {"movie_id": "00000000-0000-7000-8000-000000000000"}, "validation_failed"),
+        ("2026-10-21T20:00", {"price": 3}, "validation_failed"),
+        ("2026-10-21T20:00+02", {"starts_at": "soon"}, "validation_failed"),
+        ("2026-10-21T20:00", {"starts_at_local": "2026-10-21T20:00Z"}, "validation_failed"),
+        ("2026-03-29T02:30", {"starts_at_local": "2027-03-28T02:30"}, "nonexistent_local_time"),
+        ("2026-10-25T02:30", {}, "ambiguous_local_time"),
+    ],
+)
+async def test_what_does_not_fit_is_refused(office: Office, starts_at: str, more: dict[str, object], code: str) -> None:
+    await office.refuse(starts_at, 422, code, **more)
+    assert (await expect(await office.manager.get("/admin/showtimes"), 200))["items"] == []
+
+
+async def test_the_hour_that_comes_twice_is_told_apart_by_fold_or_offset(office: Office) -> None:
+    problem = await office.refuse("2026-10-25T02:30", 422, "ambiguous_local_time")
+    assert problem["choices"] == ["2026-10-25T02:30:00+02:00", "2026-10-25T02:30:00+01:00"]
+    early = await office.add("2026-10-25T02:30", fold=0, screen_id=office.screens[0])
+    late = await office.add("2026-10-25T02:30", fold=1, screen_id=office.screens[1])
+    assert (early["starts_at"], late["starts_at"]) == ("2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z")
+    assert early["business_date"] == late["business_date"] == "2026-10-24"
+    await office.refuse("2026-10-25T02:30:00+01:00", 409, "overlap", screen_id=office.screens[1])
+
+
+async def test_a_showtime_across_midnight_blocks_both_days(office: Office) -> None:
+    late = await office.add("2026-10-21T23:30")
+    assert late["ends_at"] == "2026-10-21T23:25:00Z"
+    assert late["business_date"] == "2026-10-21"
+    assert (await office.refuse("2026-10-22T01:00", 409, "overlap"))["showtime_id"] == late["id"]
+    assert await office.listed(date="2026-10-21") == [late["id"]]
+    assert await office.listed(date="2026-10-22") == []
+
+
+async def test_who_has_seen_an_older_version_is_refused(office: Office) -> None:
+    made = await office.add("2026-10-21T20:00")
+    path = f"/admin/showtimes/{made['id']}"
+    seen = (await office.manager.get(path)).headers["ETag"]
+    await office.change(made["id"], match=seen, language="de")
+    assert (await office.change(made["id"], 412, match=seen, language="en"))["code"] == "precondition_failed"
+    assert (await office.read(made["id"]))["language"] == "de"
+    answers = await asyncio.gather(
+        *(
+            office.house.ask(
+                "PATCH", path, token=office.manager.token, headers={"If-Match": '"2"'},
+                json={"starts_at_local": f"2026-10-21T20:{minute}"},
+            )
+            for minute in (10, 20, 30)
+        )
+    )  # fmt: skip
+    assert sorted(answer.status for answer in answers) == [200, 412, 412]
+    deletion = await office.house.ask("DELETE", path, token=office.manager.token, headers={"If-Match": seen})
+    assert deletion.status == 412
+
+
+async def test_a_showtime_moves_through_its_actor_and_lists_agree(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00")
+    await office.customer().hold(made["id"], "A1")
+    moved = await office.change(made["id"], starts_at_local="2026-10-22T19:00", screen_id=office.screens[1])
+    assert (moved["starts_at"], moved["ends_at"]) == ("2026-10-22T17:00:00Z", "2026-10-22T18:55:00Z")
+    assert moved["sales_close_at"] == moved["feature_starts_at"] == "2026-10-22T17:15:00Z"
+    assert moved["screen_id"] == office.screens[1]
+    assert moved["free_seats"] == 39
+    state = (await office.house.app[REGISTRY].actor(made["id"])).snapshot
+    assert state.terms.starts_at == at("2026-10-22T17:00")
+    assert state.terms.screen_id == office.screens[1]
+    assert await office.listed(date="2026-10-22", screen_id=office.screens[1]) == [made["id"]]
+    await office.add("2026-10-21T20:00")
+    assert (await audit.verify(pool)).differences == []
+
+
+async def test_what_is_sold_moves_only_when_everybody_is_told(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00")
+    await office.customer().buy(made["id"], "A1", "A2")
+    for change in (
+        {"starts_at_local": "2026-10-21T21:00"},
+        {"screen_id": office.screens[1]},
+        {"language": "de"},
+        {"max_seats": 3},
+        {"status": "draft"},
+    ):
+        assert (await office.change(made["id"], 409, **change))["code"] == "has_sales", change
+    moved = await office.change(made["id"], starts_at_local="2026-10-21T21:00", language="de", notify=True)
+    assert (moved["starts_at"], moved["language"]) == ("2026-10-21T19:00:00Z", "de")
+    topics = await pool.fetchval("SELECT array_agg(topic) FROM job WHERE showtime_id = $1", made["id"])
+    assert "letter.rescheduled" in topics
+    deletion = await office.manager.delete(f"/admin/showtimes/{made['id']}")
+    assert (await expect(deletion, 409))["code"] == "has_sales"
+    assert (await audit.verify(pool)).differences == []
+
+
+async def test_terms_of_what_was_never_sold_change_with_a_log_that_begins_anew(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00")
+    ana = office.customer()
+    held = await ana.hold(made["id"], "A1")
+    assert (await office.change(made["id"], 409, max_seats=2))["code"] == "has_sales"
+    assert (await ana.delete(f"/holds/{held['hold_id']}")).status == 204
+    before = (await office.house.app[REGISTRY].actor(made["id"])).epoch
+    changed = await office.change(made["id"], max_seats=2, orphan_rule="off", prices=PRICES[:1], fee=100)
+    assert (changed["max_seats"], changed["orphan_rule"], changed["fee"]) == (2, "off", 100)
+    refused = await ana.post(f"/showtimes/{made['id']}/holds", {"seats": ["A1", "A2", "A3"]})
+    assert (await expect(refused, 409))["code"] == "hold_limit"
+    assert (await ana.hold(made["id"], "A1"))["total"]["amount"] == 1_300
+    assert (await office.house.app[REGISTRY].actor(made["id"])).epoch > before
+    assert (await audit.verify(pool)).differences == []
+
+
+async def test_an_owner_of_a_log_that_began_anew_writes_nothing(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00")
+    journal = office.house.app[REGISTRY]
+    stale = await journal.actor(made["id"])
+    await pool.execute("DELETE FROM event WHERE showtime_id = $1", made["id"])  # somebody else's withdrawal…
+    await pool.execute("UPDATE stream SET epoch = epoch + 1 WHERE showtime_id = $1", made["id"])
+    assert (await office.customer().post(f"/showtimes/{made['id']}/holds", {"seats": ["A1"]})).status == 503
+    assert stale.epoch == 1
+    assert await pool.fetchval("SELECT count(*) FROM event WHERE showtime_id = $1", made["id"]) == 0
+
+
+async def test_what_was_never_sold_is_withdrawn_published_again_and_deleted(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00")
+    withdrawn = await office.change(made["id"], status="draft")
+    assert withdrawn["status"] == "draft"
+    assert await office.listed() == []
+    assert (await office.house.get(f"/showtimes/{made['id']}/seats")).status == 404
+    assert (await office.change(made["id"], status="scheduled"))["sales"] == "open"
+    await office.customer().hold(made["id"], "B1")
+    assert (await expect(await office.manager.delete(f"/admin/showtimes/{made['id']}"), 409))["code"] == "has_sales"
+    office.clock.advance(11 * 60_000)
+    path = f"/admin/showtimes/{made['id']}"
+    while (await office.manager.delete(path)).status == 409:  # until the hold has expired
+        await asyncio.sleep(0)
+    assert (await office.manager.get(path)).status == 404
+    assert await pool.fetchval("SELECT count(*) FROM event") == 0
+    await office.add("2026-10-21T20:00")
+
+
+async def test_a_showtime_opens_runs_and_ends_by_the_clock_alone(office: Office, pool: Pool) -> None:
+    made = await office.add(
+        "2026-10-21T20:00", sales_open_at="2026-10-21T08:00:00Z", sales_close_at="2026-10-21T17:30:00Z"
+    )
+
+    async def stands(status: str, sales: str) -> None:
+        async with asyncio.timeout(10):
+            while True:
+                row = await pool.fetchrow("SELECT status, sales FROM showtime WHERE id = $1", made["id"])
+                if row is not None and tuple(row) == (status, sales):
+                    break
+                await asyncio.sleep(0.01)
+        shown = await expect(await office.house.get(f"/showtimes/{made['id']}"), 200)
+        assert (shown["status"], shown["sales"]) == (status, sales)
+
+    await stands("scheduled", "not_open")
+    for moment, status, sales in (
+        ("2026-10-21T08:00", "scheduled", "open"),
+        ("2026-10-21T17:30", "scheduled", "closed"),
+        ("2026-10-21T18:00", "running", "closed"),
+        ("2026-10-21T19:55", "completed", "closed"),
+    ):
+        office.clock.advance(at(moment) - office.clock.now())
+        await stands(status, sales)
+    assert (await office.change(made["id"], 409, language="de"))["code"] == "already_started"
+
+
+async def test_a_cancelled_showtime_frees_its_screen_and_stays_as_it_is(office: Office) -> None:
+    made = await office.add("2026-10-21T20:00")
+    cancelled = await office.manager.post(f"/admin/showtimes/{made['id']}/cancel", {"reason": "flood"}, key="k1")
+    assert cancelled.status == 202
+    assert (await office.change(made["id"], 409, language="de"))["code"] == "showtime_cancelled"
+    await office.add("2026-10-21T20:00")
+
+
+async def test_nobody_plans_for_a_theatre_that_is_not_theirs(office: Office) -> None:
+    made = await office.add("2026-10-21T20:00")
+    stranger = Person(office.house, office.manager.account_id, ("manager",), ())
+    for response in (
+        await stranger.post("/admin/showtimes", office.wish("2026-10-22T20:00")),
+        await stranger.get(f"/admin/showtimes/{made['id']}"),
+        await stranger.patch(f"/admin/showtimes/{made['id']}", {"language": "de"}),
+        await stranger.put(f"/admin/showtimes/{made['id']}", {"language": "de"}),
+        await stranger.post(f"/admin/showtimes/{made['id']}/publish"),
+        await stranger.delete(f"/admin/showtimes/{made['id']}"),
+    ):
+        assert (await expect(response, 403))["code"] == "out_of_scope"
+    assert (await expect(await stranger.get("/admin/showtimes"), 200))["items"] == []
+    usher = Person(office.house, office.manager.account_id, ("usher",), (office.theatre_id,))
+    assert (await usher.get("/admin/showtimes")).status == 403
+    admin = Person(office.house, office.manager.account_id, ("admin",), ())
+    assert len((await expect(await admin.get("/admin/showtimes"), 200))["items"]) == 1
+
+
+async def test_a_film_that_is_not_published_has_drafts_only(office: Office) -> None:
+    await office.house.app[POOL].execute("UPDATE movie SET publication = 'draft'")
+    await office.refuse("2026-10-21T20:00", 409, "movie_not_published")
+    draft = await office.add("2026-10-21T20:00", status="draft")
+    assert (await office.change(draft["id"], 409, status="scheduled"))["code"] == "movie_not_published"
+
+
+async def test_the_same_wish_with_the_same_key_makes_one_showtime(office: Office) -> None:
+    first, again = [
+        await office.manager.post("/admin/showtimes", office.wish("2026-10-21T20:00"), key="twice") for _ in range(2)
+    ]
+    assert (first.status, again.status) == (201, 201)
+    assert await first.read() == await again.read()
+    assert len(await office.listed()) == 1
