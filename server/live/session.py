@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from actors.ids import showtime_number
 from actors.seatmap.commands import (
     ActorKind,
     BestAvailable,
@@ -23,7 +24,7 @@ from actors.seatmap.commands import (
 )
 from actors.seatmap.terms import Instant
 from server.auth.identity import Identity
-from server.errors import Problem, auth_required
+from server.errors import Problem, auth_required, not_found
 from server.idempotency import KEY_LENGTH_MAX, command_id, intent_of
 from server.live import frames
 from server.live.limits import Limits
@@ -79,6 +80,7 @@ class Desk:
     """What commands of one showtime are made with. `mint` gives ids that carry the showtime's number."""
 
     showtime_id: str
+    number: int
     mint: Callable[[], str]
     request_id: str = ""
 
@@ -179,6 +181,13 @@ class Session:
             )
         return (Ask(ref, make(desk, cause)),)
 
+    def ask_about(self, ref: object, said: Mapping[str, Any], operation: str, make: Make) -> Sequence[Action]:
+        """A command about the hold that `said` names. What is no hold of this showtime is not found, as over REST."""
+        desk = self.desk
+        if desk is not None and self.identity is not None and showtime_number(said["hold_id"]) != desk.number:
+            return (Send(_problem(ref, not_found("hold"))),)
+        return self.ask(ref, said, operation, make)
+
 
 Answer = Callable[[Session, object, Mapping[str, Any]], Sequence[Action]]
 
@@ -213,7 +222,7 @@ def _hold(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[Ac
         )
     if seats is None:
         return (_invalid(ref, [_fault("hold_id", "seats are added to a hold by name")]),)
-    return session.ask(
+    return session.ask_about(
         ref, said, "change", lambda _desk, cause: ChangeHold(cause, hold_id, tuple(seats), ticket_types=types)
     )
 
@@ -222,7 +231,7 @@ def _change(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[
     add, remove, types = said.get("add", ()), said.get("remove", ()), said.get("ticket_types", {})
     if not (add or remove or types):
         return (_invalid(ref, [_fault("add", "give at least one of add, remove, ticket_types")]),)
-    return session.ask(
+    return session.ask_about(
         ref,
         said,
         "change",
@@ -231,11 +240,11 @@ def _change(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[
 
 
 def _renew(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[Action]:
-    return session.ask(ref, said, "renew", lambda _desk, cause: RenewHold(cause, said["hold_id"]))
+    return session.ask_about(ref, said, "renew", lambda _desk, cause: RenewHold(cause, said["hold_id"]))
 
 
 def _release(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[Action]:
-    return session.ask(ref, said, "release", lambda _desk, cause: ReleaseHold(cause, said["hold_id"]))
+    return session.ask_about(ref, said, "release", lambda _desk, cause: ReleaseHold(cause, said["hold_id"]))
 
 
 def _read(raw: bytes) -> Any:

@@ -360,7 +360,7 @@ async def showtime_socket(request: web.Request) -> web.StreamResponse:
     since, epoch = _whole(request, "since"), _whole(request, "epoch")
     actor = await edge.showtimes.actor(showtime_id)
     number = actor.snapshot.number
-    desk = Desk(showtime_id, lambda: mint_in(number, edge.clock.now()), request[REQUEST_ID])
+    desk = Desk(showtime_id, number, lambda: mint_in(number, edge.clock.now()), request[REQUEST_ID])
     session = Session(edge.limits, desk, edge.config.rate_limit)
     return await _converse(
         request, lambda transport: ShowtimeConnection(edge, session, transport, showtime_id, since, epoch)

@@ -1,5 +1,6 @@
 """The house's own hand on a showtime: block and free seats, open and close sales, cancel, and look behind the map."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
@@ -68,7 +69,9 @@ async def change_seats(request: web.Request) -> web.Response:
     showtime_id, caller = await _staff(request, BOX_OFFICE, MANAGER, ADMIN)
     asked = await read_body(request, SeatChanges)
     state = (await request.app[REGISTRY].actor(showtime_id)).snapshot
-    _demand_known(state, [block.seat for block in asked.block] + asked.unblock)
+    named = [block.seat for block in asked.block] + asked.unblock
+    _demand_known(state, named)
+    _demand_once(named)
     hand = _Hand(request, caller, showtime_id, asked, state)
     groups: dict[tuple[str, str], list[str]] = {}
     for block in asked.block:
@@ -177,6 +180,13 @@ async def _staff(request: web.Request, *roles: str) -> tuple[str, Identity]:
 def _demand_known(state: SeatMap, seats: list[str]) -> None:
     if unknown := [seat for seat in seats if seat not in state.layout.seats]:
         status, body = wire.refused(Refused(Refusal.SEAT_UNKNOWN, dict.fromkeys(unknown, "unknown")))
+        raise Problem(status, body.pop("code"), body.pop("detail"), **body)
+
+
+def _demand_once(seats: list[str]) -> None:
+    """Blocked and freed in one request, or blocked for two reasons: nobody could say what is meant."""
+    if twice := [seat for seat, times in Counter(seats).items() if times > 1]:
+        status, body = wire.refused(Refused(Refusal.SEAT_TWICE, dict.fromkeys(twice, "twice")))
         raise Problem(status, body.pop("code"), body.pop("detail"), **body)
 
 

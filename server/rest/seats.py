@@ -4,22 +4,26 @@ A storm of people who look costs one encoding for each version: what everybody s
 """
 
 from collections import OrderedDict
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from aiohttp import hdrs, web
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from actors.ids import is_uuid
+from actors.ports import UnknownShowtime
 from actors.seatmap.best_available import areas
 from actors.seatmap.events import Record, changes_showtime, public_delta
 from actors.seatmap.state import SeatMap
 from actors.seatmap.view import counts, public_status, public_view
 from actors.showtime import ShowtimeActor
-from persistence.bookings import records_after
+from persistence.audit import replay
+from persistence.bookings import records_after, theatre_of
+from persistence.moments import instant
 from server import wire
 from server.aliases import moved
-from server.auth.identity import identify
+from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, identify, require, require_staff_of
 from server.errors import Problem, invalid
 from server.keys import CLOCK, HUB, POOL, REGISTRY, SEATS
 from server.requests import Query, read_query
@@ -30,12 +34,16 @@ EVENTS_BEHIND_MAX: Final = 10_000
 EVENTS_AT_ONCE_MAX: Final = 1_000
 WAIT_SECONDS_MAX: Final = 20
 MAPS_KEPT_MAX: Final = 1_024
+VERSION_MAX: Final = 2**53
 
 Form = Literal["sparse", "full", "counts"]
 
 
 class SeatsQuery(Query):
+    """`at` is a version of the log or a moment: the map as it was then, for the staff of the theatre."""
+
     format: Form = "sparse"
+    at: Annotated[int, Field(ge=1, le=VERSION_MAX)] | AwareDatetime | None = Field(None, union_mode="left_to_right")
 
 
 class EventsQuery(Query):
@@ -71,7 +79,12 @@ async def show_seats(request: web.Request) -> web.Response:
     app = request.app
     actor = await app[REGISTRY].actor(request.match_info["showtime_id"])
     caller = identify(request)
-    form = read_query(request, SeatsQuery).format if request.query_string else "sparse"
+    form: Form = "sparse"
+    if request.query_string:
+        query = read_query(request, SeatsQuery)
+        form = query.format
+        if query.at is not None:
+            return await _as_it_was(request, actor, form, query.at)
     state = actor.snapshot
     etag = f'"{actor.epoch}.{state.version}.{form}"'
     headers = {hdrs.ETAG: f"W/{etag}", hdrs.CACHE_CONTROL: PUBLIC_READ, hdrs.VARY: hdrs.AUTHORIZATION}
@@ -83,6 +96,23 @@ async def show_seats(request: web.Request) -> web.Response:
         headers = {hdrs.CACHE_CONTROL: "private, no-store"}
         tail += b',"mine":' + orjson.dumps(wire.own_holds(state, caller.account_id))
     return web.Response(body=body + tail + b"}", headers=headers, content_type=JSON_TYPE)
+
+
+async def _as_it_was(request: web.Request, actor: ShowtimeActor, form: Form, at: int | datetime) -> web.Response:
+    """The map at a version or a moment, replayed from the log. 403 for others than the theatre's staff."""
+    staff, pool = (BOX_OFFICE, MANAGER, ADMIN), request.app[POOL]
+    require(request, *staff)
+    theatre_id = await theatre_of(pool, actor.showtime_id)
+    assert theatre_id is not None, "a showtime has a theatre"
+    require_staff_of(request, theatre_id, *staff)
+    version, moment = (at, None) if isinstance(at, int) else (None, instant(at))
+    try:
+        state = await replay(pool, actor.showtime_id, version, moment)
+    except UnknownShowtime:
+        raise invalid(
+            "at", f"There was no seat map then; the log has versions 1 to {actor.snapshot.version}."
+        ) from None
+    return answer({**_FORMS[form](state, actor.epoch), "server_time": rfc3339(request.app[CLOCK].now())})
 
 
 async def show_events(request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from actors.ids import mint, mint_in
 from actors.seatmap.commands import BestAvailable, ChangeHold, HoldSeats, ReleaseHold, RenewHold
 from server.auth.identity import Identity
 from server.errors import unauthorized
@@ -25,12 +26,13 @@ from server.live.session import (
 from tests.server.live.stage import START, text
 
 ANA = Identity("ana", "session-1", frozenset({"customer"}), frozenset(), START + 60_000)
-HOLD_ID = "01890000-0000-7000-8000-0000000000dd"
+NUMBER = 7
+HOLD_ID = mint_in(NUMBER, START)
 
 
 def watching(*, rate_limited: bool = False) -> Session:
     minted = iter(f"minted-{n}" for n in range(100_000))
-    return Session(Limits(), Desk("show", lambda: next(minted), "request-1"), rate_limited)
+    return Session(Limits(), Desk("show", NUMBER, lambda: next(minted), "request-1"), rate_limited)
 
 
 def signed_in(*, rate_limited: bool = False) -> Session:
@@ -108,6 +110,15 @@ def test_a_hold_is_changed_renewed_and_released(said: dict[str, Any], command: t
     assert type(ask.command) is command
     assert ask.command.cause.command_id == command_id("ana", operation, "k")
     assert ask.command.cause.intent == intent_of({**said, "hold_id": HOLD_ID})
+
+
+@pytest.mark.parametrize("hold_id", ["nonsense", mint(START), mint_in(NUMBER + 1, START), HOLD_ID.upper()])
+@pytest.mark.parametrize(
+    ("type_", "said"), [("change", {"add": ["F9"]}), ("renew", {}), ("release", {}), ("hold", {"seats": ["F9"]})]
+)
+def test_what_is_no_hold_of_this_showtime_is_not_found(type_: str, said: dict[str, Any], hold_id: str) -> None:
+    told = answer(say(signed_in(), {"type": type_, "id": 6, "key": "k", "hold_id": hold_id, **said}))
+    assert (told["id"], told["ok"], told["status"], told["code"]) == (6, False, 404, "hold_not_found")
 
 
 @pytest.mark.parametrize("type_", ["hold", "change", "renew", "release"])

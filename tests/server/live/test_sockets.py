@@ -147,6 +147,30 @@ async def test_a_hold_is_changed_renewed_and_released_over_the_socket(counter: C
     assert (await counter.seats())["counts"]["free"] == 120
 
 
+async def test_a_hold_that_is_not_the_callers_is_answered_as_over_rest(counter: Counter) -> None:
+    watching, person = await watch(counter.house, counter.showtime_id), counter.person()
+    await watching.sign_in(person)
+    theirs = (await counter.person().hold(counter.showtime_id, "A1"))["hold_id"]
+    past = (await person.hold(counter.showtime_id, "B1"))["hold_id"]
+    assert (await person.delete(f"/holds/{past}")).status == 204
+    for hold_id in ("nonsense", mint(0), theirs, past):
+        path = f"/holds/{hold_id}"
+        over_rest = [
+            await person.patch(path, {"add": ["C1"]}), await person.post(f"{path}/renew"), await person.delete(path)
+        ]  # fmt: skip
+        over_socket = [
+            await watching.ask("change", hold_id=hold_id, add=["C1"]),
+            await watching.ask("renew", hold_id=hold_id),
+            await watching.ask("release", hold_id=hold_id),
+        ]
+        for response, result in zip(over_rest, over_socket, strict=True):
+            assert result["ok"] == response.ok
+            if not response.ok:
+                body = await response.json()
+                assert (result["status"], result["code"]) == (response.status, body["code"])
+    assert (await counter.seats())["held"] == ["A1"]
+
+
 async def test_one_key_many_times_at_once_over_both_ways_is_one_hold(counter: Counter) -> None:
     person, key = counter.person(), fresh_key()
     sockets = [await watch(counter.house, counter.showtime_id) for _ in range(5)]

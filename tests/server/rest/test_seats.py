@@ -1,6 +1,7 @@
 """Looking at the seat map over HTTP, and the house's hand on it."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -82,6 +83,46 @@ async def test_a_map_that_has_not_changed_is_not_sent_again(counter: Counter) ->
     await counter.person().hold(counter.showtime_id, "A1")
     changed = await counter.house.get(path, headers=condition)
     assert (await expect(changed, 200))["held"] == ["A1"]
+
+
+async def test_the_staff_sees_the_map_as_it_was_at_a_version_or_a_moment(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house, rows=3, seats_per_row=4)
+        ana, manager = counter.person(), counter.manager()
+        path, seen = f"/showtimes/{counter.showtime_id}/seats", []
+        for seat in ("A1", "A2", "A3"):
+            clock.advance(1_000)
+            await ana.hold(counter.showtime_id, seat)
+            seen.append((clock.now(), await counter.seats()))
+        clock.advance(1_000)
+        await ana.hold(counter.showtime_id, "B1")
+        for moment, then in seen:
+            text = datetime.fromtimestamp((moment + 500) / 1_000, UTC).isoformat()
+            for at in (str(then["seq"]), text, text.replace("+00:00", "Z")):
+                past = await expect(await manager.get(path, params={"at": at}), 200)
+                assert {**past, "server_time": ""} == {**then, "server_time": ""}
+        counts = await expect(await manager.get(path, params={"at": "1", "format": "counts"}), 200)
+        assert counts["counts"] == {"free": 12, "held": 0, "sold": 0, "blocked": 0}
+        for nonsense in ("-1", "yesterday", "2026-11-21T18:00:00", "99999", "1999-01-01T00:00:00Z"):
+            refused = await expect(await manager.get(path, params={"at": nonsense}), 422)
+            assert refused["errors"][0]["path"].startswith("at")
+        first = {"at": "1"}
+        assert (await expect(await house.get(path, params=first), 401))["code"] == "auth_required"
+        assert (await expect(await ana.get(path, params=first), 403))["code"] == "forbidden"
+        stranger = counter.person("manager", theatres=(counter.showtime_id,))
+        assert (await expect(await stranger.get(path, params=first), 403))["code"] == "out_of_scope"
+
+
+async def test_a_seat_that_is_named_twice_in_one_change_of_the_house_is_refused(counter: Counter) -> None:
+    path = f"/admin/showtimes/{counter.showtime_id}/seats"
+    for asked in (
+        {"block": [{"seat": "A1"}, {"seat": "A2"}], "unblock": ["A1"]},
+        {"block": [{"seat": "A1"}, {"seat": "A1", "kind": "broken"}]},
+    ):
+        body = await expect(await counter.manager().put(path, asked), 422)
+        assert (body["code"], body["conflicts"]) == ("duplicate_seat", [{"seat": "A1", "reason": "twice"}])
+    assert (await counter.seats())["blocked"] == []
 
 
 async def test_the_deltas_lead_from_every_old_map_to_the_new_one(counter: Counter) -> None:
