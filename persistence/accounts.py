@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 import orjson
@@ -48,8 +49,10 @@ class Account:
 Preferences = dict[str, dict[str, bool]]
 """By topic, by way: whether to tell."""
 
-COLUMNS = """a.id, a.email, a.email_verified_at, a.display_name, a.phone, a.phone_verified_at, a.locale, a.time_zone,
-    a.password_hash, a.roles, a.theatre_ids, a.blocked_at, a.erased_at, a.created_at, a.revision, a.grants"""
+_GRANTS_LOCK: Final = 7_001_002
+COLUMNS: Final = """a.id, a.email, a.email_verified_at, a.display_name, a.phone, a.phone_verified_at, a.locale,
+    a.time_zone, a.password_hash, a.roles, a.theatre_ids, a.blocked_at, a.erased_at, a.created_at, a.revision,
+    a.grants"""
 
 
 async def add(connection: Executor, account: Account) -> None:
@@ -219,12 +222,17 @@ async def granted_since(connection: Executor, since: Instant) -> dict[str, int]:
     return {str(row["id"]): row["grants"] for row in rows}
 
 
+async def lock_grants(connection: Connection) -> None:
+    """Until the transaction ends nobody else changes what anybody may do. To be taken before any account's lock."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _GRANTS_LOCK)
+
+
 async def other_admins(connection: Connection, account_id: str) -> int:
-    """How many administrators there are beside this one; none of them can stop being one in this transaction."""
-    rows = await connection.fetch(
-        "SELECT id FROM account WHERE 'admin' = ANY(roles) AND blocked_at IS NULL ORDER BY id FOR UPDATE"
+    """How many administrators there are beside this one."""
+    count = await connection.fetchval(
+        "SELECT count(*) FROM account WHERE 'admin' = ANY(roles) AND blocked_at IS NULL AND id <> $1", account_id
     )
-    return sum(str(row["id"]) != account_id for row in rows)
+    return int(count)
 
 
 async def members(

@@ -65,6 +65,7 @@ from server.requests import BODY_BYTES_MAX
 from server.rest import (
     admin_seats,
     admin_showtimes,
+    applications,
     auth,
     bookings,
     credentials,
@@ -78,6 +79,7 @@ from server.rest import (
     showtimes,
     system,
     theatres,
+    users,
 )
 from server.rest import sessions as own_sessions
 from server.site import ROOT, Site
@@ -112,6 +114,8 @@ MODULES: Final = (
     credentials,
     own_sessions,
     preferences,
+    users,
+    applications,
     admin_seats,
     admin_showtimes,
     socket,

@@ -62,7 +62,7 @@ def _networks(value: object) -> object:
 
 
 def _secrets(value: object) -> object:
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+    return tuple(value.split()) if isinstance(value, str) else value
 
 
 def _long_enough(secret: str) -> str:

@@ -31,6 +31,7 @@ class Rates:
     refreshes: RateLimitItem = _BUSY  # address
     failed_logins: RateLimitItem = _TEN_IN_A_QUARTER  # account and address
     letters: RateLimitItem = _CALM  # address that asks for letters or texts
+    applications: RateLimitItem = _FIVE_IN_A_QUARTER  # account
     proofs: RateLimitItem = _FIVE_IN_A_QUARTER  # mail address or number that they go to
 
 

@@ -10,6 +10,7 @@ from server.aliases import alias
 from server.auth import identity
 from server.auth.details import Locale, Name, Phone, Zone
 from server.auth.entry import User, own_account, set_cookie, user
+from server.auth.grants import last_admin
 from server.auth.identity import ADMIN, MEMBERS
 from server.errors import Problem, unauthorized
 from server.keys import CLOCK, POOL, SESSIONS
@@ -69,11 +70,12 @@ async def erase_me(request: web.Request) -> web.Response:
     caller = identity.caller(request)
     now = app[CLOCK].now()
     async with app[POOL].acquire() as connection, connection.transaction():
+        await accounts.lock_grants(connection)
         account = await accounts.lock(connection, caller.account_id)
         if account is None or account.erased:
             raise _gone()
         if ADMIN in account.roles and not await accounts.other_admins(connection, account.id):
-            raise Problem(409, "last_admin", "Somebody has to run this house. Make another administrator first.")
+            raise last_admin()
         if await accounts.has_upcoming_bookings(connection, account.id, now):
             raise Problem(409, "upcoming_bookings", "Seats are waiting for you. Cancel them first, or come and see.")
         await accounts.erase(connection, account.id, now)

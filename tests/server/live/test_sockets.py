@@ -16,6 +16,7 @@ from server.keys import HUB, LIVE, REGISTRY, TOKENS
 from server.live import socket as live_socket
 from server.live.fold import View, fold, view_of
 from server.live.watcher import Watcher
+from server.staff import create_admin
 from tests.server.house import House, open_house
 from tests.server.rest.cinema import Counter, Person, expect, fresh_key, open_counter
 
@@ -330,6 +331,38 @@ async def test_logging_out_ends_the_socket_with_4401(counter: Counter) -> None:
     left = await counter.house.post("/auth/logout", token=member["access_token"])
     assert left.status == 204
     assert await watching.close_code() == 4401
+
+
+@pytest.mark.parametrize("asked", [{"roles": ["customer", "usher"]}, {"blocked": True}])
+async def test_another_role_or_a_block_ends_the_socket_with_4401(
+    counter: Counter, database_url: str, asked: dict[str, Any]
+) -> None:
+    house = counter.house
+    said = await create_admin(database_url, "root@example.com")
+    login = {"email": "root@example.com", "password": said.split()[-1]}
+    admin = (await expect(await house.post("/auth/login", login), 200))["access_token"]
+    member = await house.member()
+    watching = await watch(house, counter.showtime_id)
+    assert (await watching.ask("auth", token=member["access_token"]))["ok"]
+    path = f"/admin/users/{member['user']['id']}"
+    assert (await house.ask("PATCH", path, json=asked, token=admin)).status == 200
+    assert await watching.close_code() == 4401
+    again = await watch(house, counter.showtime_id)
+    refused = await again.ask("auth", token=member["access_token"])
+    assert refused["ok"] is False
+
+
+async def test_a_changed_password_ends_the_sockets_of_others_only(counter: Counter) -> None:
+    house, words = counter.house, {"email": "ana@example.com", "password": "correct horse battery"}
+    mine = await house.member(**words)
+    other = await expect(await house.post("/auth/login", words), 200)
+    sockets = [await watch(house, counter.showtime_id) for _ in range(2)]
+    for watching, pair in zip(sockets, (mine, other), strict=True):
+        assert (await watching.ask("auth", token=pair["access_token"]))["ok"]
+    asked = {"current_password": words["password"], "new_password": "another horse altogether"}
+    assert (await house.post("/auth/change-password", asked, token=mine["access_token"])).status == 204
+    assert await sockets[1].close_code() == 4401
+    assert (await sockets[0].ask("ping"))["type"] == "pong"
 
 
 async def test_a_token_that_is_no_good_is_answered_and_ends_with_4401(counter: Counter) -> None:

@@ -1,7 +1,6 @@
 """Registering, signing in, staying signed in, and really signing out."""
 
 import asyncio
-import random
 from pathlib import Path
 from typing import Any
 
@@ -258,22 +257,6 @@ async def test_signing_out_everywhere_ends_every_session_also_after_a_restart(da
     async with open_house(database_url) as house:
         for pair in (first, second):
             assert await code_of(await house.get("/auth/me", token=pair["access_token"])) == "token_revoked"
-
-
-async def test_no_mutated_token_is_accepted(house: House) -> None:
-    token = (await house.member())["access_token"]
-    from server.keys import TOKENS
-
-    tokens, dice = house.app[TOKENS], random.Random(7)
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=!"
-    mutants = {token + "=", token[:-1], token.upper(), "", "..", token.replace(".", ""), "Bearer " + token}
-    while len(mutants) < 2_000:
-        place = dice.randrange(len(token))
-        mutants.add(token[:place] + dice.choice(alphabet) + token[place + dice.randrange(2) :])
-    for mutant in mutants - {token}:
-        with pytest.raises(Problem, match="auth_required"):
-            tokens.verify_token(mutant)
-    assert tokens.verify_token(token)
 
 
 async def test_secrets_are_stored_as_digests(house: House, pool: Pool) -> None:
