@@ -4,8 +4,8 @@ Refusals are values (see `seatmap.refusals`); an exception here means that the w
 not the one to ask. The edge answers all of them with 503 and `Retry-After`, except `UnknownShowtime` (404).
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors.failures import (
@@ -20,6 +20,7 @@ from actors.failures import (
 from actors.runtime.clock import Clock, Handle
 from actors.seatmap.events import Record
 from actors.seatmap.layout import Layout
+from actors.seatmap.refusals import Refused
 from actors.seatmap.state import SeatMap
 from actors.seatmap.terms import Instant
 
@@ -35,10 +36,15 @@ __all__ = [
     "Overloaded",
     "Placement",
     "Publisher",
+    "Refusals",
     "Rejected",
     "UnknownShowtime",
     "WorldFailure",
 ]
+
+
+Refusals = Mapping[str, tuple[int, Refused]]
+"""What was refused to retryable commands: by command id, the intent and the refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,9 @@ class Loaded:
 
     older: Collection[str] = frozenset()
     """The retryable command ids in the log that the state's memory does not reach back to."""
+
+    refused: Refusals = field(default_factory=dict)
+    """What `refuse` kept, oldest first."""
 
 
 class Journal(Protocol):
@@ -77,6 +86,10 @@ class Journal(Protocol):
 
     async def recall(self, showtime_id: str, command_ids: Sequence[str]) -> Sequence[Record]:
         """The records that these retryable commands caused, oldest first."""
+        ...
+
+    async def refuse(self, showtime_id: str, refusals: Refusals, now: Instant) -> None:
+        """Keep refusals to retryable commands for the next `acquire`, for a day. JournalDown."""
         ...
 
     async def snapshot(self, state: SeatMap) -> None:

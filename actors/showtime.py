@@ -83,7 +83,7 @@ class ShowtimeActor(Actor[Envelope]):
         self._clock = clock
         self._limits = limits
         self._trail: deque[Record] = deque(maxlen=limits.trail_records_max)
-        self._refused: OrderedDict[str, tuple[int, Refused]] = OrderedDict()
+        self._refused: OrderedDict[str, tuple[int, Refused]] = OrderedDict(loaded.refused)
         self._alarm: Handle | None = None
         self._alarm_at: Instant = NEVER
         self._kept_version = loaded.kept
@@ -126,7 +126,7 @@ class ShowtimeActor(Actor[Envelope]):
                 return
             self._adopt(judged)
         if judged.refused:
-            self._remember(judged.refused)
+            await self._remember(judged.refused, now)
         for envelope, decision, records in judged.replies:
             envelope.answer(Reply(decision, records, self._durable, self.epoch))
         self._set_alarm()
@@ -229,8 +229,12 @@ class ShowtimeActor(Actor[Envelope]):
                 past[record.cause.command_id] = (*past.get(record.cause.command_id, ()), record)
         return past
 
-    def _remember(self, refused: dict[str, tuple[int, Refused]]) -> None:
-        """Only after the append: what was refused because of an event that was never stored must be judged again."""
+    async def _remember(self, refused: dict[str, tuple[int, Refused]], now: Instant) -> None:
+        """Only after the append: what was refused because of an event that was never stored must be judged again.
+
+        And before it is answered: whoever has heard a refusal hears the same one after a restart.
+        """
+        await self._journal.refuse(self.showtime_id, refused, now)
         self._refused.update(refused)
         while len(self._refused) > self._limits.refusals_remembered_max:
             self._refused.popitem(last=False)

@@ -17,14 +17,14 @@ from typing import Any, Final, NoReturn
 import asyncpg
 
 from actors.ids import is_uuid
-from actors.ports import Clock, Deposed, JournalDown, Layouts, Loaded, Overloaded, Rejected, UnknownShowtime
+from actors.ports import Clock, Deposed, JournalDown, Layouts, Loaded, Overloaded, Refusals, Rejected, UnknownShowtime
 from actors.seatmap import house
 from actors.seatmap.commands import ActorKind, Cause
 from actors.seatmap.events import Record
 from actors.seatmap.layout import Layout
 from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant, Terms
-from persistence import codec, statements
+from persistence import codec, refusals, statements
 from persistence.database import Pool, WriterConnection
 from persistence.projections import is_projected
 from persistence.recovery import LogDamaged, read_on
@@ -51,6 +51,7 @@ class JournalLimits:
     replays_max: int = 20
     layouts_kept_max: int = 256
     numbers_kept_max: int = 50_000
+    refusals_read_max: int = 16_384
     commit_seconds_max: float = 8.0
     reconnect_seconds_min: float = 0.05
     reconnect_seconds_max: float = 2.0
@@ -226,6 +227,12 @@ class PgJournal:
         except _WORLD as error:
             _down(error)
 
+    async def refuse(self, showtime_id: str, refused: Refusals, now: Instant) -> None:
+        try:
+            await refusals.keep(self._pool, showtime_id, refused, now)
+        except _WORLD as error:
+            _down(error)
+
     async def snapshot(self, state: SeatMap) -> None:
         try:
             await self._pool.execute(
@@ -245,12 +252,15 @@ class PgJournal:
         if head is None:
             raise UnknownShowtime(showtime_id)
         epoch, version, kept = head
+        # Nobody has ever refused anything in the name of a showtime that is awake for the first time.
+        refused = await refusals.kept(self._pool, showtime_id, self._limits.refusals_read_max) if epoch > 1 else {}
         if kept is None:
-            return Loaded(epoch, await read_on(self._pool, self._layouts, showtime_id, None, version, epoch))
+            state = await read_on(self._pool, self._layouts, showtime_id, None, version, epoch)
+            return Loaded(epoch, state, refused=refused)
         snapshot = codec.snapshot_in(kept, await self._layouts.layout(codec.snapshot_layout(kept)))
         older = await self._pool.fetch(statements.KEYS, showtime_id, snapshot.version)
         state = await read_on(self._pool, self._layouts, showtime_id, snapshot, version, epoch)
-        return Loaded(epoch, state, snapshot.version, frozenset(row[0] for row in older))
+        return Loaded(epoch, state, snapshot.version, frozenset(row[0] for row in older), refused)
 
     async def _open(self) -> None:
         """A fresh writer connection, vetted and prepared."""

@@ -7,14 +7,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from actors.ports import Deposed, JournalDown, Layouts, Loaded, Rejected, UnknownShowtime
+from actors.ports import Deposed, JournalDown, Layouts, Loaded, Refusals, Rejected, UnknownShowtime
 from actors.seatmap import house
 from actors.seatmap.commands import Cause
 from actors.seatmap.events import Record
 from actors.seatmap.layout import Layout
 from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant, Terms
-from persistence import codec
+from persistence import codec, refusals
 from persistence.projections import Changes, changes, is_projected
 from persistence.recovery import fold
 
@@ -50,6 +50,7 @@ class _Stream:
     epoch: int = 0
     rows: list[codec.Row] = field(default_factory=list)
     kept: tuple[int, bytes] | None = None
+    refused: dict[str, tuple[int, bytes]] = field(default_factory=dict)
 
 
 class MemoryJournal:
@@ -83,7 +84,11 @@ class MemoryJournal:
             older = frozenset(row.key for row in rows[:version] if row.key is not None)
             rows = rows[version:]
         return Loaded(
-            epoch, await fold(self._layouts, showtime_id, state, [_decoded(row) for row in rows]), version, older
+            epoch,
+            await fold(self._layouts, showtime_id, state, [_decoded(row) for row in rows]),
+            version,
+            older,
+            {key: (intent, refusals.refused(told)) for key, (intent, told) in stream.refused.items()},
         )
 
     async def append(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record]) -> None:
@@ -125,6 +130,12 @@ class MemoryJournal:
         self._check_up()
         stream = self._streams.get(showtime_id)
         return [_decoded(row) for row in stream.rows if row.key in command_ids] if stream is not None else ()
+
+    async def refuse(self, showtime_id: str, refused: Refusals, now: Instant) -> None:
+        self._check_up()
+        stream = self._streams[showtime_id]
+        for key, (intent, refusal) in refused.items():
+            stream.refused.setdefault(key, (intent, refusals.told(refusal)))
 
     async def snapshot(self, state: SeatMap) -> None:
         self._check_up()

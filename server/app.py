@@ -20,7 +20,7 @@ from actors.runtime.clock import ManualClock, SystemClock
 from actors.runtime.placement import Alone
 from actors.showtimes import Showtimes
 from persistence import idempotency as answers
-from persistence import proofs
+from persistence import proofs, refusals
 from persistence import sessions as visits
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
 from persistence.journal import JournalLimits, PgJournal
@@ -252,6 +252,7 @@ async def _forget_what_is_over(app: web.Application) -> None:
     while True:
         try:
             await answers.forget_old(app[POOL], app[CLOCK].now())
+            await refusals.forget_old(app[POOL], app[CLOCK].now())
             await visits.forget_ended(app[POOL], app[CLOCK].now())
             await proofs.forget_expired(app[POOL], app[CLOCK].now())
         except Exception as error:  # noqa: BLE001 (it is tried again in an hour)

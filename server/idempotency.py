@@ -62,6 +62,9 @@ def mismatch() -> Problem:
 def idempotent(handler: Handler, *, required: bool = False, joining: bool = False) -> Handler:
     """A handler whose final answers are stored under the caller's key for 24 hours.
 
+    Nobody in particular has no keys: what is answered to a stranger, perhaps a token, must never be had by another
+    stranger who thinks of the same key.
+
     A repeat that arrives while the first is being answered is refused; with `joining` it is handled as well, because
     the command id behind it makes both the same command, which gets the same answer.
     """
@@ -72,10 +75,9 @@ def idempotent(handler: Handler, *, required: bool = False, joining: bool = Fals
         if identity is None and required:
             raise auth_required()
         key = idempotency_key(request, required=required)
-        if key is None:
+        if key is None or identity is None:
             return await handler(request)
-        caller = identity.account_id if identity else ""
-        scope = store.Scope(caller, request.method, request.path, key)
+        scope = store.Scope(identity.account_id, request.method, request.path, key)
         pool = request.app[POOL]
         body_hash = blake2b(await read_bytes(request), digest_size=32).digest()
         claim = await store.claim(pool, scope, body_hash, request.app[CLOCK].now())

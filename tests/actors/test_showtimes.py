@@ -103,6 +103,30 @@ async def test_a_refusal_is_remembered_too(stage: Stage):
         assert isinstance(mine.decision, Accepted)
 
 
+async def test_a_refusal_is_remembered_over_a_restart_with_all_it_said(stage: Stage):
+    key = mint(NOW)
+    async with stage.open() as showtimes:
+        await showtimes.ask(ID, hold("ana", "A1"))
+        first = await showtimes.ask(ID, hold("bob", "A1", key, 1))
+    stage.clock.advance(601_000)
+    async with stage.open() as showtimes:
+        again = await showtimes.ask(ID, hold("bob", "A1", key, 1))
+        assert (code(again), again.decision) == (Refusal.SEATS_UNAVAILABLE, first.decision)
+        assert code(await showtimes.ask(ID, hold("bob", "A1", key, 2))) == Refusal.COMMAND_ID_REUSED
+        assert code(await showtimes.ask(ID, hold("bob", "A1"))) == "accepted"
+
+
+async def test_a_refusal_that_cannot_be_kept_is_not_told(stage: Stage):
+    key = mint(NOW)
+    async with stage.open() as showtimes:
+        await showtimes.ask(ID, hold("ana", "A1"))
+        stage.journal.faults.down = True
+        with pytest.raises(JournalDown):
+            await showtimes.ask(ID, hold("bob", "A1", key, 1))
+        stage.journal.faults.down = False
+        assert code(await showtimes.ask(ID, hold("bob", "A1", key, 1))) == Refusal.SEATS_UNAVAILABLE
+
+
 async def test_what_cannot_be_stored_hurts_nobody_else_in_its_turn(stage: Stage):
     def is_anas(record: Record) -> bool:
         return isinstance(record.event, SeatsHeld) and record.event.owner == "ana"

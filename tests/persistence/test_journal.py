@@ -14,6 +14,7 @@ from actors.ports import Deposed, Journal, JournalDown, Loaded, Overloaded, Reje
 from actors.runtime.clock import ManualClock
 from actors.seatmap.commands import BlockKind
 from actors.seatmap.events import Event, HoldReleased, SeatsBlocked
+from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import SeatMap
 from persistence.audit import verify
 from persistence.database import Pool, connect_writer
@@ -128,6 +129,22 @@ async def test_every_take_over_raises_the_epoch_and_deposes_the_owner_before(bed
     new = await bed.write(new, held(mint(NOW), "A2"))
     final = await bed.journal.acquire(old.state.showtime_id)
     assert set(final.state.taken) == {"A2"}
+
+
+async def test_refusals_are_there_for_the_next_owner_word_for_word(bed: Bed) -> None:
+    first = await bed.begin()
+    showtime_id, one, two = first.state.showtime_id, mint(NOW), mint(NOW)
+    taken = Refused(Refusal.SEATS_UNAVAILABLE, {"B2": "held", "A1": "sold"})
+    lone = Refused(Refusal.ORPHAN_SEAT, {"A3": "orphan"}, {"suggestions": [["A2", "A3"]], "orphans": ["A3"]})
+    await bed.journal.refuse(showtime_id, {one: (7, taken)}, NOW)
+    await bed.journal.refuse(showtime_id, {two: (8, lone), one: (9, lone)}, NOW + 1)
+    again = await bed.journal.acquire(showtime_id)
+    assert list(again.refused.items()) == [(one, (7, taken)), (two, (8, lone))]
+    assert list(again.refused[one][1].conflicts) == ["B2", "A1"]
+    await bed.write(again, held(mint(NOW), "A1"))
+    await bed.journal.snapshot(again.state)
+    assert (await bed.journal.acquire(showtime_id)).refused == again.refused
+    assert (await bed.begin()).refused == {}
 
 
 async def test_a_second_append_at_the_same_version_is_refused(bed: Bed) -> None:

@@ -10,11 +10,13 @@ from actors.ids import is_uuid
 from actors.runtime.clock import ManualClock
 from server.errors import Problem, too_many
 from server.idempotency import command_id, idempotent, intent_of
+from server.keys import TOKENS
 from server.operations import PUBLIC, SIGNED_IN, Operation
 from server.requests import Body, read_body
 from server.responses import answer
 from tests.server.house import House, open_house
 
+ANA = "01890000-0000-7000-8000-00000000000a"
 NOW = 1_790_000_000_000
 DAY_MS = 86_400_000
 
@@ -79,8 +81,10 @@ async def house(
         yield house
 
 
-async def order(house: House, dish: str, key: str | None = None, token: str | None = None) -> tuple[int, bytes]:
+async def order(house: House, dish: str, key: str | None = None, token: str = "") -> tuple[int, bytes]:
+    """Ana orders, unless the token is somebody else's."""
     headers = {} if key is None else {"Idempotency-Key": key}
+    token = token or house.app[TOKENS].issue(ANA, ANA, ("customer",), ())
     response = await house.post("/orders", {"dish": dish}, headers=headers, token=token)
     return response.status, await response.read()
 
@@ -113,6 +117,16 @@ async def test_a_key_stands_for_one_order_of_one_person(house: House, kitchen: K
     guest = await house.guest()
     assert (await order(house, "cake", "k1", guest["access_token"]))[0] == 201
     assert kitchen.cooked == ["soup", "cake"]
+
+
+async def test_a_key_of_nobody_in_particular_keeps_no_answer_for_the_next_stranger(
+    house: House, kitchen: Kitchen
+) -> None:
+    for number in (1, 2):
+        response = await house.post("/orders", {"dish": "soup"}, headers={"Idempotency-Key": "1"})
+        assert (response.status, (await response.json())["number"]) == (201, number)
+    ones, others = await house.post("/auth/guest", headers={"Idempotency-Key": "1"}), await house.guest()
+    assert (await ones.json())["user"]["id"] != others["user"]["id"]
 
 
 async def test_of_many_at_once_one_is_cooked(house: House, kitchen: Kitchen) -> None:

@@ -351,6 +351,28 @@ async def test_a_refusal_under_a_key_is_repeated_byte_for_byte(counter: Counter)
     assert held["seq"] == (await counter.seats())["seq"]
 
 
+async def test_a_refused_key_is_refused_with_equal_bytes_after_a_restart_although_the_seat_is_free(
+    database_url: str,
+) -> None:
+    key, said = fresh_key(), {"seats": ["C1", "C2"]}
+    async with open_house(database_url) as house:
+        counter = await open_counter(house)
+        path = f"/showtimes/{counter.showtime_id}/holds"
+        ana, bob = counter.person(), counter.person()
+        held = await ana.hold(counter.showtime_id, "C2")
+        refused = await bob.post(path, said, key=key)
+        first = refused.status, await refused.read()
+        assert (await ana.delete(f"/holds/{held['hold_id']}")).status == 204
+    async with open_house(database_url) as house:
+        ana.house = bob.house = house
+        again = await bob.post(path, said, key=key)
+        assert (again.status, await again.read()) == first
+        assert first[0] == 409
+        other = await expect(await bob.post(path, {"seats": ["C1"]}, key=key), 422)
+        assert other["code"] == "idempotency_mismatch"
+        await expect(await bob.post(path, said, key=fresh_key()), 201)
+
+
 async def test_the_same_key_of_two_people_or_two_showtimes_is_two_keys(house: House) -> None:
     counter = await open_counter(house)
     first, key = counter.showtime_id, fresh_key()
