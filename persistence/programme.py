@@ -4,7 +4,7 @@ A showtime's terms are frozen into its first event; the row repeats what lists n
 the morning, theatre time, so a film at half past midnight belongs to the evening before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -252,35 +252,68 @@ async def facets(connection: Executor, wanted: ProgrammeFilter) -> Facets:
 async def put_showtime(connection: Executor, new: NewShowtime) -> int | None:
     """Add a catalogue row and return its number; None when there is one with that id. Overlap.
 
-    The first event must follow in the same transaction.
+    The first event must follow in the same transaction, unless it is a draft.
     """
-    terms = new.terms
+    return (await put_showtimes(connection, [new])).get(new.id)
+
+
+async def put_showtimes(connection: Executor, new: Sequence[NewShowtime]) -> dict[str, int]:
+    """Add many at once; the numbers of those whose ids are new. Overlap when one of them is in the way."""
     try:
-        number: int | None = await connection.fetchval(
+        rows = await connection.fetch(
             """
             INSERT INTO showtime (id, movie_id, screen_id, layout_id, starts_at, ends_at, preshow_minutes,
                 cleaning_minutes, language, format, status, free_seats, capacity, price_from, currency, sales_open_at,
                 sales_close_at, tariff, refund_policy, hold_seconds, seats_per_customer_max, orphan_rule)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20, $21)
-            ON CONFLICT (id) DO NOTHING RETURNING number
+            SELECT id, movie_id, screen_id, layout_id, from_millis(starts_at), from_millis(ends_at), preshow_minutes,
+                cleaning_minutes, language, format, status, capacity, capacity, price_from, currency,
+                from_millis(sales_open_at), from_millis(sales_close_at), tariff, refund_policy, hold_seconds,
+                seats_per_customer_max, orphan_rule
+            FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, movie_id uuid, screen_id uuid, layout_id uuid,
+                starts_at bigint, ends_at bigint, preshow_minutes integer, cleaning_minutes integer, language text,
+                format text, status text, capacity integer, price_from integer, currency text, sales_open_at bigint,
+                sales_close_at bigint, tariff jsonb, refund_policy jsonb, hold_seconds integer,
+                seats_per_customer_max integer, orphan_rule text)
+            ON CONFLICT (id) DO NOTHING RETURNING id, number
             """,
-            new.id, terms.movie_id, terms.screen_id, terms.layout_id, moment(terms.starts_at), moment(terms.ends_at),
-            new.preshow_minutes, new.cleaning_minutes, new.language, new.format,
-            "draft" if new.draft else "scheduled", new.capacity, new.price_from, terms.tariff.currency,
-            moment(terms.sales_open_at), moment(terms.sales_close_at), orjson.dumps(terms.tariff),
-            orjson.dumps(terms.refund_policy), terms.hold_seconds, terms.seats_per_customer_max,
-            terms.orphan_rule.value,
-        )  # fmt: skip
+            orjson.dumps([_row(each) for each in new]),
+        )
     except asyncpg.ExclusionViolationError as error:
         raise Overlap(None) from error
-    return number
+    return {str(row["id"]): row["number"] for row in rows}
 
 
 async def known(connection: Executor, showtime_ids: list[str]) -> set[str]:
     """Which of these showtimes exist."""
     rows = await connection.fetch("SELECT id FROM showtime WHERE id = ANY($1::uuid[])", showtime_ids)
     return {str(row["id"]) for row in rows}
+
+
+def _row(new: NewShowtime) -> dict[str, object]:
+    terms = new.terms
+    return {
+        "id": new.id,
+        "movie_id": terms.movie_id,
+        "screen_id": terms.screen_id,
+        "layout_id": terms.layout_id,
+        "starts_at": terms.starts_at,
+        "ends_at": terms.ends_at,
+        "preshow_minutes": new.preshow_minutes,
+        "cleaning_minutes": new.cleaning_minutes,
+        "language": new.language,
+        "format": new.format,
+        "status": "draft" if new.draft else "scheduled",
+        "capacity": new.capacity,
+        "price_from": new.price_from,
+        "currency": terms.tariff.currency,
+        "sales_open_at": terms.sales_open_at,
+        "sales_close_at": terms.sales_close_at,
+        "tariff": terms.tariff,
+        "refund_policy": terms.refund_policy,
+        "hold_seconds": terms.hold_seconds,
+        "seats_per_customer_max": terms.seats_per_customer_max,
+        "orphan_rule": terms.orphan_rule.value,
+    }
 
 
 def showtime_of(row: asyncpg.Record) -> Showtime:

@@ -19,7 +19,16 @@ from actors.seatmap.terms import Instant, OrphanRule, RefundStep, Tariff, Terms
 from persistence.database import Connection, Executor
 from persistence.journal import schedule_all
 from persistence.moments import instant, moment
-from persistence.programme import COLUMNS, JOINED, NewShowtime, ProgrammeFilter, Showtime, conditions, showtime_of
+from persistence.programme import (
+    COLUMNS,
+    JOINED,
+    NewShowtime,
+    ProgrammeFilter,
+    Showtime,
+    conditions,
+    put_showtimes,
+    showtime_of,
+)
 
 HOLD_FACTOR_MAX: Final = 2
 """A hold can be renewed until it has lasted this many times its ordinary span."""
@@ -105,9 +114,10 @@ async def film(connection: Executor, movie_id: str) -> Film | None:
     return Film(str(row["id"]), row["title"], row["duration_minutes"], tuple(row["languages"]), row["publication"])
 
 
-async def theatre_of_screen(connection: Executor, screen_id: str) -> str | None:
-    found = await connection.fetchval("SELECT theatre_id FROM screen WHERE id = $1", screen_id)
-    return None if found is None else str(found)
+async def theatres_of_screens(connection: Executor, screen_ids: Sequence[str]) -> dict[str, str]:
+    """The theatre of each screen. Unknown ones are missing."""
+    rows = await connection.fetch("SELECT id, theatre_id FROM screen WHERE id = ANY($1::uuid[])", screen_ids)
+    return {str(row["id"]): str(row["theatre_id"]) for row in rows}
 
 
 async def take_screens(connection: Connection, screen_ids: Sequence[str]) -> Mapping[str, Hall]:
@@ -157,6 +167,39 @@ async def occupied(
     if row is None:
         return None
     return Occupied(str(row["id"]), row["title"], instant(row["starts_at"]), instant(row["clear_at"]))
+
+
+async def occupations(
+    connection: Executor, screen_ids: Sequence[str], since: Instant, until: Instant
+) -> dict[str, list[Occupied]]:
+    """By screen, who has it at some time in between, by start."""
+    rows = await connection.fetch(
+        """
+        SELECT s.id, s.screen_id, m.title, s.starts_at, s.clear_at FROM showtime s JOIN movie m ON m.id = s.movie_id
+        WHERE s.screen_id = ANY($1::uuid[]) AND s.status <> 'cancelled'
+          AND tstzrange(s.starts_at, s.clear_at) && tstzrange($2, $3)
+        ORDER BY s.starts_at
+        """,
+        screen_ids, moment(since), moment(until),
+    )  # fmt: skip
+    found: dict[str, list[Occupied]] = {}
+    for row in rows:
+        one = Occupied(str(row["id"]), row["title"], instant(row["starts_at"]), instant(row["clear_at"]))
+        found.setdefault(str(row["screen_id"]), []).append(one)
+    return found
+
+
+async def plans_by_id(connection: Executor, showtime_ids: Sequence[str]) -> list[Planned]:
+    rows = await connection.fetch(f"{_PLANNED} WHERE s.id = ANY($1::uuid[]) ORDER BY s.starts_at, s.id", showtime_ids)
+    return [_planned(row) for row in rows]
+
+
+async def add(connection: Connection, new: Sequence[NewShowtime], now: Instant, cause: Cause) -> None:
+    """Put showtimes into the programme, and those that are no drafts on sale. Overlap."""
+    numbers = await put_showtimes(connection, new)
+    begun = [(each.id, numbers[each.id], each.terms) for each in new if not each.draft]
+    if begun:
+        await schedule_all(connection, begun, now, cause)
 
 
 async def revise(connection: Connection, new: NewShowtime) -> None:
@@ -224,6 +267,22 @@ async def delete(connection: Connection, showtime_id: str) -> None:
 async def is_sold(connection: Executor, showtime_id: str) -> bool:
     """Whether anybody ever booked. What ended unpaid counts too: it has a history that must not lose its showtime."""
     return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM booking WHERE showtime_id = $1)", showtime_id))
+
+
+def as_new(plan: Planned) -> NewShowtime:
+    """A draft as it would be published."""
+    shown = plan.showtime
+    return NewShowtime(
+        id=shown.id,
+        terms=plan.terms,
+        language=shown.language,
+        format=shown.format,
+        preshow_minutes=plan.preshow_minutes,
+        cleaning_minutes=plan.cleaning_minutes,
+        capacity=shown.capacity,
+        price_from=shown.price_from,
+        draft=True,
+    )
 
 
 def due_at(new: NewShowtime, now: Instant) -> Instant:

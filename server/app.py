@@ -63,6 +63,7 @@ from server.payments.sandbox import Sandbox
 from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
 from server.rest import (
+    admin_schedule,
     admin_seats,
     admin_showtimes,
     applications,
@@ -116,6 +117,7 @@ MODULES: Final = (
     preferences,
     users,
     applications,
+    admin_schedule,
     admin_seats,
     admin_showtimes,
     socket,

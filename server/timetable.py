@@ -30,6 +30,8 @@ AMOUNT_MAX: Final = 100_000_000
 
 
 def _from_text(text: object) -> object:
+    if isinstance(text, datetime):
+        return text
     if not isinstance(text, str) or len(text) < len("2026-11-21T18:00"):
         raise ValueError("a time looks like 2026-11-21T18:00:00Z")
     return datetime.fromisoformat(text)

@@ -6,8 +6,7 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from actors.ids import mint
-from persistence import programme, timetable
-from persistence.journal import schedule
+from persistence import timetable
 from persistence.moments import instant
 from persistence.programme import Overlap, ProgrammeFilter
 from persistence.timetable import HasSales, Planned
@@ -102,12 +101,9 @@ async def add_showtime(request: web.Request) -> web.Response:
         if not new.draft:
             demand_published(film)
         try:
-            number = await programme.put_showtime(connection, new)
+            await timetable.add(connection, [new], now, planner(request, who))
         except Overlap:
             raise overlap(None) from None
-        assert number is not None, "the id is fresh"
-        if not new.draft:
-            await schedule(connection, new.id, number, new.terms, now, planner(request, who))
     if not new.draft:
         await request.app[REGISTRY].renew(new.id, timetable.due_at(new, now))
     return await _now(request, new.id, 201)
@@ -245,7 +241,7 @@ async def _present(request: web.Request) -> tuple[Planned, Identity]:
 
 async def _planner_of_screen(request: web.Request, screen_id: str) -> Identity:
     """A caller who plans for the theatre of a screen that the body names. 422, 403 out_of_scope."""
-    theatre_id = await timetable.theatre_of_screen(request.app[POOL], screen_id)
+    theatre_id = (await timetable.theatres_of_screens(request.app[POOL], [screen_id])).get(screen_id)
     if theatre_id is None:
         raise invalid("screen_id", "There is no such screen.")
     return require_staff_of(request, theatre_id, *PLANNERS)
