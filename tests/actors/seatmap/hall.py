@@ -2,9 +2,11 @@
 
 0s    ana  hold h1 A1 A2      -> held
 60s   bob  hold h2 A2         -> seats_unavailable A2:held
+61s   bob  k1: hold h3 B1     -> seats_held(B1)             with an idempotency key
 """
 
 import re
+import zlib
 from dataclasses import dataclass, field, replace
 
 from actors.seatmap import commands as c
@@ -13,7 +15,7 @@ from actors.seatmap import invariants
 from actors.seatmap.commands import ActorKind, Cause, Command
 from actors.seatmap.events import Event, Record
 from actors.seatmap.layout import Layout, from_plan, from_shortcut
-from actors.seatmap.refusals import Accepted, Refused
+from actors.seatmap.refusals import Accepted, Refusal, Refused
 from actors.seatmap.rules import decide, due
 from actors.seatmap.state import SeatMap, evolve, genesis
 from actors.seatmap.terms import OrphanRule, RefundStep, Tariff, Terms
@@ -65,6 +67,10 @@ class House:
 
     def ask(self, command: Command, now: int) -> Accepted | Refused:
         self.pass_time(now)
+        if command.cause.retryable and (known := self.state.memory.recall(command.cause.command_id)):
+            if known[0].cause.intent != command.cause.intent:
+                return Refused(Refusal.COMMAND_ID_REUSED)
+            return Accepted(tuple(record.event for record in known))
         decision = decide(self.state, command, now)
         if isinstance(decision, Accepted):
             self.record(decision.events, command.cause, now)
@@ -117,16 +123,23 @@ def _said(event: Event) -> str:
 def command_of(who: str, wish: list[str]) -> Command:  # noqa: C901 - one line for each word of the language
     verb, *words = wish
     cause = Cause(f"{who}-{verb}-{'-'.join(words)}", KINDS.get(who, ActorKind.CUSTOMER), who)
+    if verb[-1] == ":":
+        said = zlib.crc32(" ".join(words).encode())
+        return replace(command_of(who, words), cause=replace(cause, command_id=verb, retryable=True, intent=said))
     seats = tuple(words[1:])
     match verb:
         case "hold":
             return c.HoldSeats(cause, words[0], seats)
         case "child":
             return c.HoldSeats(cause, words[0], seats, dict.fromkeys(seats, "child"))
+        case "as":
+            return c.HoldSeats(cause, words[0], seats[1:], dict.fromkeys(seats[1:], seats[0]))
         case "gratis":
             return c.BookSeats(cause, words[0], words[0], words[0], seats, dict.fromkeys(seats, "free"))
         case "best":
-            return c.HoldSeats(cause, words[0], best_available=c.BestAvailable(int(words[1])))
+            wish = dict(zip(words[2::2], words[3::2], strict=True))
+            best = c.BestAvailable(int(words[1]), category=wish.get("in"), near_row=wish.get("near"))
+            return c.HoldSeats(cause, words[0], best_available=best)
         case "change":
             add = tuple(word[1:] for word in seats if word[0] == "+")
             return c.ChangeHold(cause, words[0], add, tuple(word[1:] for word in seats if word[0] == "-"))
@@ -150,6 +163,9 @@ def command_of(who: str, wish: list[str]) -> Command:  # noqa: C901 - one line f
             return c.OpenSales(cause)
         case "close":
             return c.CloseSales(cause)
+        case "move":
+            start = _ms(words[0])
+            return c.Reschedule(cause, start, start + 2 * HOUR, 0, start, "screen", notify="notify" in words)
         case "call-off":
             return c.CancelShowtime(cause, "no film")
         case "wait":

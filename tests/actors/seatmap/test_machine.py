@@ -9,7 +9,7 @@ from actors.seatmap.commands import ActorKind, Cause
 from actors.seatmap.events import Event, public_delta
 from actors.seatmap.state import SeatMap
 from actors.seatmap.view import public_view
-from tests.actors.seatmap.hall import House
+from tests.actors.seatmap.hall import HOUR, House
 
 SEATS = st.lists(st.sampled_from([f"{row}{n}" for row in "ABC" for n in range(1, 7)] + ["Z9"]), min_size=1, max_size=4)
 PEOPLE = st.sampled_from(["ana", "bob", "cem"])
@@ -105,6 +105,27 @@ class Evening(RuleBasedStateMachine):
     @rule(verb=st.sampled_from([c.OpenSales, c.CloseSales]))
     def sales(self, verb: object) -> None:
         self.ask(verb, "desk")
+
+    @rule(number=NUMBERS, payment=st.integers(0, 3), stranger=st.booleans())
+    def start_payment(self, number: int, payment: int, stranger: bool) -> None:
+        booking = self.house.state.bookings.get(self.a_booking(number))
+        if booking is not None:
+            until = booking.expires_at
+            self.ask(c.StartPayment, "eve" if stranger else booking.owner, booking.id, f"p{payment}", "sandbox")
+            after = self.house.state.bookings[booking.id]
+            assert after.expires_at >= until
+            assert after.expires_at == until or not stranger, "eve prolongs nobody's booking"
+
+    @rule(hours=st.integers(1, 200), notify=st.booleans())
+    def move(self, hours: int, notify: bool) -> None:
+        self.house.pass_time(self.now)
+        before, start = self.house.state, self.now + hours * HOUR
+        self.ask(lambda cause: c.Reschedule(cause, start, start + HOUR, 0, start, "screen", notify), "desk")
+        assert self.house.state.taken == before.taken, "moving frees no seat"
+
+    @rule(hours=st.integers(1, 60))
+    def hours_pass(self, hours: int) -> None:
+        self.now += hours * HOUR
 
     @invariant()
     def the_log_tells_the_same_story(self) -> None:

@@ -5,9 +5,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.seatmap.best_available import Choice, NoBlock, areas, best_available, largest_block
+from actors.seatmap.best_available import ROW_AWAY, Choice, NoBlock, areas, best_available, largest_block
 from actors.seatmap.commands import BestAvailable
-from actors.seatmap.layout import Layout, from_plan
+from actors.seatmap.layout import Layout, SeatKind, from_plan
 from actors.seatmap.orphans import orphans
 
 DRAWING = st.lists(st.text("..x|", min_size=3, max_size=12), min_size=1, max_size=4)
@@ -107,6 +107,51 @@ def test_a_choice_is_free_together_and_complete_and_no_means_no(rows: list[str],
     else:
         assert choice.seats in runs
         assert all(layout.seats[a].right == b for a, b in pairwise(choice.seats))
+
+
+HALL = st.lists(st.text("....xx|w", min_size=2, max_size=9), min_size=1, max_size=4)
+
+
+@given(HALL, st.integers(1, 4), st.booleans(), st.sampled_from([None, "A", "C"]))
+def test_a_choice_is_the_best_of_all_that_one_could_make(
+    rows: list[str], count: int, accessible: bool, near: str | None
+):
+    """Every window of the hall, judged one by one by the words of the rule, against what was chosen."""
+    if not any(sign in row for row in rows for sign in ".xw"):
+        return
+    layout, taken = drawn(*rows)
+    if near not in [row.label for row in layout.rows]:
+        near = None  # an unknown row is refused before
+    choice = best_available(layout, taken, BestAvailable(count, accessible=accessible, near_row=near))
+    scores = {
+        window: _score(layout, taken, window, near, accessible=accessible)
+        for block in layout.blocks
+        for window in (block[i : i + count] for i in range(len(block) - count + 1))
+        if not taken & set(window)
+        if accessible or all(layout.seats[label].kind is SeatKind.STANDARD for label in window)
+    }
+    if isinstance(choice, NoBlock):
+        assert not scores
+    else:
+        assert scores[choice.seats] == min(scores.values())
+
+
+def _score(
+    layout: Layout, taken: set[str], window: tuple[str, ...], near: str | None, *, accessible: bool
+) -> tuple[bool, int, int]:
+    """(no place for the wheelchair that needs one, lone seats left and wheelchair places wasted, view)"""
+    wheelchairs = sum(layout.seats[label].kind is SeatKind.WHEELCHAIR for label in window)
+    spoiled = max(0, wheelchairs - 1)
+    gone = taken | set(window)
+    for beside in (layout.seats[window[0]].left, layout.seats[window[-1]].right):
+        if beside is None or beside in gone or layout.seats[beside].kind is not SeatKind.STANDARD:
+            continue
+        neighbours = (layout.seats[beside].left, layout.seats[beside].right)
+        spoiled += all(label is None or label in gone for label in neighbours)
+    order = [row.label for row in layout.rows]
+    rows_away = abs(order.index(layout.seats[window[0]].row) - order.index(near)) if near else 0
+    view = sum(layout.seats[label].distance for label in window) + len(window) * rows_away * ROW_AWAY
+    return accessible and not wheelchairs, spoiled, view
 
 
 @given(DRAWING, st.integers(1, 4))

@@ -252,3 +252,71 @@ def test_a_lone_seat_is_not_left_where_it_can_be_helped():
     """,
         orphan_rule=OrphanRule.LENIENT,
     )
+
+
+def test_the_same_key_is_the_same_command_and_stands_for_nothing_else():
+    house = check("""
+        0s    ana  k1: hold h1 A1 A2   -> seats_held(A1,A2)
+        1s    ana  k1: hold h1 A1 A2   -> seats_held(A1,A2)
+        2s    ana  k1: hold h1 A1      -> idempotency_mismatch
+        3s    ana  k1: release h1      -> idempotency_mismatch
+        4s    ana  k2: release h1      -> hold_released
+        5s    ana  k1: hold h1 A1 A2   -> seats_held(A1,A2)
+        6s    ana  k2: release h1      -> hold_released
+    """)
+    assert (house.state.version, house.state.free) == (4, 18)
+
+
+def test_what_is_not_sold_here_is_named():
+    check("""
+        0s  ana  as h1 senior A1       -> unknown_ticket_type
+        0s  ana  as h1 child A1        -> seats_held(A1)
+        0s  ana  best h2 2 in box      -> unknown_category
+        0s  ana  best h2 2 near Q      -> unknown_row
+        0s  ana  best h2 2 in standard near C -> seats_held(C3,C4)
+        0s  ana  best h3 0             -> no_seats
+    """)
+
+
+def test_a_showtime_moves_before_it_begins_and_tells_those_who_have_bought():
+    house = check("""
+        0s    desk move 120h           -> showtime_rescheduled
+        0s    desk move 120h           -> nothing
+        100h  ana  hold h1 A1          -> seats_held(A1)
+        100h  ana  book h1 b1          -> booking_placed
+        100h  desk move 130h           -> has_sales
+        100h  desk move 99h notify     -> past_deadline
+        100h  desk move 130h notify    -> showtime_rescheduled
+        100h  bank confirm b1 p1 1309  -> booking_confirmed
+        129h  bob  hold h2 A2          -> seats_held(A2)
+        131h  desk move 140h notify    -> already_started
+        131h  desk call-off            -> already_started
+        133h  desk move 140h notify    -> showtime_over
+        133h  desk open                -> showtime_over
+    """)
+    assert house.state.terms.starts_at == 130 * 3_600_000
+
+
+def test_a_showtime_that_was_called_off_neither_moves_nor_opens():
+    check("""
+        0s  desk call-off              -> showtime_cancelled
+        1s  desk move 120h             -> showtime_cancelled
+        1s  desk open                  -> showtime_cancelled
+        1s  desk close                 -> showtime_cancelled
+    """)
+
+
+def test_payment_is_started_by_its_owner_for_a_booking_that_waits_for_it():
+    check("""
+        0s   ana  hold h1 A1           -> seats_held(A1)
+        0s   ana  pay b1 p1            -> booking_not_found
+        0s   ana  book h1 b1           -> booking_placed
+        0s   bob  pay b1 p1            -> booking_not_found
+        1s   ana  pay b1 p1            -> payment_started
+        2s   ana  pay b1 p2            -> payment_started
+        3s   bank confirm b1 p2 1309   -> booking_confirmed
+        4s   ana  pay b1 p3            -> booking_not_payable
+        5s   bank confirm b1 p1 1309   -> refund_decided(second_payment)
+        6s   ana  cancel b1            -> booking_cancelled(A1,1309)
+        7s   ana  pay b1 p4            -> booking_not_payable
+    """)
