@@ -34,6 +34,7 @@ from server.errands import Errands
 from server.keys import (
     CLOCK,
     CONFIG,
+    DOCUMENTS,
     ERRANDS,
     HUB,
     JOURNAL,
@@ -59,6 +60,7 @@ from server.live import socket
 from server.live.hub import Hub
 from server.live.limits import Limits as LiveLimits
 from server.middleware import nowhere, wrapper
+from server.operations import Operation
 from server.payments.sandbox import Sandbox
 from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
@@ -70,6 +72,7 @@ from server.rest import (
     auth,
     bookings,
     credentials,
+    documents,
     holds,
     layouts,
     movies,
@@ -104,6 +107,7 @@ MODULES: Final = (
     holds,
     seats,
     system,
+    documents,
     auth,
     movies,
     theatres,
@@ -151,9 +155,11 @@ def build_app(
     )
     app.on_shutdown.append(socket.send_everybody_away)
     wrap = wrapper(app)
-    app[OPERATIONS] = tuple(chain.from_iterable(getattr(module, "OPERATIONS", ()) for module in MODULES))
-    for operation in app[OPERATIONS]:
-        handler = wrap(operation.handler, operation.guard())
+    operations: list[Operation] = list(chain.from_iterable(getattr(module, "OPERATIONS", ()) for module in MODULES))
+    app[OPERATIONS] = operations
+    app[DOCUMENTS] = documents.Documents(operations)
+    for operation in operations:
+        handler = wrap(operation.answering(), operation.guard())
         web.RouteDef(operation.method, operation.path, handler, {}).register(app.router)
     for route in (*chain.from_iterable(getattr(module, "ROUTES", ()) for module in MODULES), *Site(ROOT).routes()):
         web.RouteDef(route.method, route.path, wrap(route.handler, None), route.kwargs).register(app.router)

@@ -22,6 +22,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEADER: Final = "Idempotency-Key"
 KEY_LENGTH_MAX: Final = 255
+_CLAIMED: Final[web.RequestKey[bool]] = web.RequestKey("claimed", bool)
 _NEVER_STORED: Final = frozenset((401, 408, 425, 429))
 
 
@@ -75,7 +76,7 @@ def idempotent(handler: Handler, *, required: bool = False, joining: bool = Fals
         if identity is None and required:
             raise auth_required()
         key = idempotency_key(request, required=required)
-        if key is None or identity is None:
+        if key is None or identity is None or _CLAIMED in request:  # claimed by a wrapper around this one
             return await handler(request)
         scope = store.Scope(identity.account_id, request.method, request.path, key)
         pool = request.app[POOL]
@@ -89,6 +90,7 @@ def idempotent(handler: Handler, *, required: bool = False, joining: bool = Fals
             if not joining:
                 raise in_progress()
             return await handler(request)
+        request[_CLAIMED] = True
         try:
             response = await handler(request)
         except Problem as problem:

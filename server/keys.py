@@ -1,6 +1,7 @@
 """The typed keys under which `server/app.py` hands its resources to handlers."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from server.live.socket import Edge
     from server.operations import Operation
     from server.payments.till import Till
+    from server.rest.documents import Documents
     from server.rest.seats import Encoded
     from server.telemetry import Telemetry
 
@@ -29,6 +31,7 @@ CONFIG: Final[web.AppKey["Config"]] = web.AppKey("config")
 PLANNING: Final[web.AppKey[asyncio.Semaphore]] = web.AppKey("planning", asyncio.Semaphore)
 POOL: Final[web.AppKey["asyncpg.Pool[asyncpg.Record]"]] = web.AppKey("pool")
 CLOCK: Final[web.AppKey["Clock"]] = web.AppKey("clock")
+DOCUMENTS: Final[web.AppKey["Documents"]] = web.AppKey("documents")
 REGISTRY: Final[web.AppKey["Showtimes"]] = web.AppKey("registry")
 ERRANDS: Final[web.AppKey["Errands"]] = web.AppKey("errands")
 HUB: Final[web.AppKey["Hub"]] = web.AppKey("hub")
@@ -37,7 +40,7 @@ LIVE: Final[web.AppKey["Edge"]] = web.AppKey("live")
 LETTERS: Final[web.AppKey["Post"]] = web.AppKey("letters")
 LIFE: Final[web.AppKey["Life"]] = web.AppKey("life")
 LIMITER: Final[web.AppKey["Limiter"]] = web.AppKey("limiter")
-OPERATIONS: Final[web.AppKey[tuple["Operation", ...]]] = web.AppKey("operations")
+OPERATIONS: Final[web.AppKey[Sequence["Operation"]]] = web.AppKey("operations")
 PASSWORDS: Final[web.AppKey["Passwords"]] = web.AppKey("passwords")
 SEATS: Final[web.AppKey["Encoded"]] = web.AppKey("seats")
 SESSIONS: Final[web.AppKey["Sessions"]] = web.AppKey("sessions")

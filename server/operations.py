@@ -12,6 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from server.auth.identity import Guard, guard
+from server.idempotency import idempotent
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,8 +29,11 @@ class Operation:
 
     `access` names the roles that may ask: PUBLIC, SIGNED_IN, or a set of which the caller needs one. Whether a thing is
     the caller's own, or of a theatre the caller works for, only the handler can see. `answers` gives the shape of each
-    success, a TypedDict, model or list of them; None is an answer without a body. `problems` are the codes beyond those
-    that every operation of its kind can have; `alias_of` is the path that this one is another name of.
+    success, a TypedDict, model or list of them; None is an answer without a body, and 304 says that the answer has an
+    ETag. `problems` are the codes beyond those that every operation of its kind can have; `precondition_failed` among
+    them means that If-Match is understood. `remembers` says that the handler itself looks after the Idempotency-Key;
+    for other POSTs of signed-in callers the answer is stored. `headers` are those of the answers, `alias_of` is the
+    path that this one is another name of.
     """
 
     method: str
@@ -41,13 +45,24 @@ class Operation:
     asks: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     problems: tuple[str, ...] = ()
+    body_required: bool = True
     key_required: bool = False
+    remembers: bool = False
     alias_of: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def guard(self) -> Guard | None:
         """What asks for a token and a role before the handler runs; None where everybody may come in."""
         return None if self.access is None else guard(self.access)
+
+    def answering(self) -> Handler:
+        """The handler, whose answers are kept by their Idempotency-Key where it does not see to that itself."""
+        return idempotent(self.handler) if self.takes_key and not self.remembers else self.handler
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether an Idempotency-Key is heeded."""
+        return self.remembers or (self.method == "POST" and self.access is not None)
 
     def also(self, method: str, path: str) -> "Operation":
         """The same operation at another address."""

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NotRequired
 
 from aiohttp import web
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from actors.ids import is_uuid
 from actors.seatmap.commands import (
@@ -29,11 +30,17 @@ from server.asking import ask, cause, problem
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, Identity, require, require_staff_of
 from server.errors import Problem, not_found
 from server.keys import POOL, REGISTRY
+from server.operations import Operation
 from server.requests import Body, path_id, read_body, read_optional_body
 from server.responses import answer
+from server.shapes import Money, SeatLabel, ShowtimeStatus, Standing, Time, Uuid
 from server.wire import rfc3339
 
 SEATS_MAX: Final = 1_000
+
+_SHOWTIME: Final = "/api/v1/admin/showtimes/{showtime_id}"
+_SELLERS: Final = frozenset((BOX_OFFICE, MANAGER, ADMIN))
+_MANAGERS: Final = frozenset((MANAGER, ADMIN))
 
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -62,6 +69,61 @@ class Ending(Body):
 
     reason: Annotated[str, Field(min_length=1, max_length=200)]
     refund: Literal[True] = True
+
+
+class SeatResult(TypedDict):
+    """What became of one seat; `reason` says why it stays as it was."""
+
+    seat: SeatLabel
+    result: Literal["blocked", "free", "refused"]
+    reason: NotRequired[str]
+
+
+class SeatsChanged(Standing):
+    results: list[SeatResult]
+
+
+class ShowtimeEnded(TypedDict):
+    """A cancelled showtime: how many bookings ended with it, and how much money goes back."""
+
+    showtime_id: Uuid
+    seq: int
+    status: ShowtimeStatus
+    bookings: int
+    refunds: int
+    refunded: Money
+
+
+class HeldSeats(TypedDict):
+    hold_id: Uuid
+    holder: Uuid
+    seats: list[SeatLabel]
+    expires_at: Time
+    renewals_left: int
+
+
+class UnpaidSeats(TypedDict):
+    booking_id: Uuid
+    reference: str
+    holder: Uuid
+    seats: list[SeatLabel]
+    expires_at: Time
+
+
+class BlockedSeat(TypedDict):
+    seat: SeatLabel
+    reason: str
+    kind: str
+
+
+class Backstage(Standing):
+    """Who holds what and until when, and how busy the showtime is."""
+
+    epoch: int
+    mailbox_depth: int
+    holds: list[HeldSeats]
+    unpaid: list[UnpaidSeats]
+    blocked: list[BlockedSeat]
 
 
 async def change_seats(request: web.Request) -> web.Response:
@@ -157,14 +219,37 @@ async def show_live(request: web.Request) -> web.Response:
     )
 
 
-ROUTES: Final = (
-    web.put("/api/v1/admin/showtimes/{showtime_id}/seats", change_seats),
-    web.post("/api/v1/admin/showtimes/{showtime_id}/sales/open", open_sales),
-    web.post("/api/v1/admin/showtimes/{showtime_id}/sales/close", close_sales),
-    web.post("/api/v1/admin/showtimes/{showtime_id}/cancel", cancel_showtime),
-    web.get("/api/v1/admin/showtimes/{showtime_id}/live", show_live),
-    web.post("/api/v1/admin/showtimes/{showtime_id}/holds/{hold_id}/release", release_hold),
-)
+OPERATIONS: Final = (
+    Operation(
+        "PUT", f"{_SHOWTIME}/seats", change_seats, "Block and free seats; what is in use is named and stays.",
+        access=_SELLERS, answers={200: SeatsChanged}, asks=SeatChanges, remembers=True,
+        problems=("out_of_scope", "seats_unavailable", "unknown_seat", "showtime_cancelled", "showtime_over"),
+    ),
+    Operation(
+        "POST", f"{_SHOWTIME}/sales/open", open_sales, "Open the sale.",
+        access=_MANAGERS, answers={200: Standing}, asks=Nothing, body_required=False, remembers=True,
+        problems=("out_of_scope", "past_deadline", "showtime_cancelled", "showtime_over"),
+    ),
+    Operation(
+        "POST", f"{_SHOWTIME}/sales/close", close_sales, "Close the sale.",
+        access=_MANAGERS, answers={200: Standing}, asks=Closing, body_required=False, remembers=True,
+        problems=("out_of_scope", "showtime_cancelled", "showtime_over"),
+    ),
+    Operation(
+        "POST", f"{_SHOWTIME}/cancel", cancel_showtime, "Cancel a showtime; everybody who paid gets the money back.",
+        access=_MANAGERS, answers={202: ShowtimeEnded}, asks=Ending, key_required=True, remembers=True,
+        problems=("out_of_scope", "already_cancelled", "already_started"),
+    ),
+    Operation(
+        "GET", f"{_SHOWTIME}/live", show_live, "Who holds what and until when, and how busy the showtime is.",
+        access=_SELLERS, answers={200: Backstage}, problems=("out_of_scope",),
+    ),
+    Operation(
+        "POST", f"{_SHOWTIME}/holds/{{hold_id}}/release", release_hold, "Take seats away from somebody who holds them.",
+        access=_SELLERS, answers={204: None}, asks=Closing, body_required=False, remembers=True,
+        problems=("out_of_scope", "hold_booked"),
+    ),
+)  # fmt: skip
 
 
 async def _staff(request: web.Request, *roles: str) -> tuple[str, Identity]:

@@ -5,10 +5,11 @@ What changes a booking is a command to its showtime's actor; what is only read c
 
 import dataclasses
 import os
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from aiohttp import web
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from actors.ids import mint_in
 from actors.ports import Rejected
@@ -30,9 +31,27 @@ from server.auth.identity import ADMIN, BOX_OFFICE, GUEST, MANAGER, Identity, re
 from server.errors import Problem, invalid, not_found
 from server.idempotency import idempotent
 from server.keys import CLOCK, POOL, REGISTRY, TILL
+from server.operations import SIGNED_IN, Operation
 from server.payments.till import SUCCEEDED
-from server.requests import Body, Cursor, Id, Page, path_id, read_body, read_optional_body, read_query
+from server.problems import STOPPED, TAKING
+from server.requests import Body, Cursor, Id, Page, Query, path_id, read_body, read_optional_body, read_query
 from server.responses import answer
+from server.shapes import (
+    Booking as BookingBody,
+)
+from server.shapes import (
+    BookingFacts,
+    CancelledBooking,
+    Day,
+    Listed,
+    LocalTime,
+    Money,
+    Refund,
+    SeatLabel,
+    ShowtimeStatus,
+    Time,
+    Uuid,
+)
 from server.wire import money, rfc3339
 
 SEATS_MAX: Final = 50
@@ -80,6 +99,99 @@ class Cancellation(Body):
 class BookingsQuery(Page):
     status: Literal["pending_payment", "confirmed", "cancelled", "expired"] | None = None
     when: Literal["upcoming", "past"] | None = None
+
+
+class QuoteQuery(Query):
+    """`seats`: labels separated by commas; all seats without it."""
+
+    seats: Annotated[str, Field(max_length=4_000)] = ""
+
+
+class BookedMovie(TypedDict):
+    id: Uuid
+    title: str
+    poster_url: str | None
+
+
+class BookedTheatre(TypedDict):
+    id: Uuid
+    name: str
+    city: str
+    time_zone: str
+
+
+class BookedScreen(TypedDict):
+    id: Uuid
+    name: str
+
+
+class Visit(TypedDict):
+    """Where and when a booking is for."""
+
+    id: Uuid
+    starts_at: Time
+    starts_at_local: LocalTime
+    business_date: Day
+    ends_at: Time
+    status: ShowtimeStatus
+    language: str
+    format: str
+    movie: BookedMovie
+    theatre: BookedTheatre
+    screen: BookedScreen
+
+
+class BookingCard(BookingFacts):
+    """A booking in a list."""
+
+    showtime: Visit
+    created_at: Time
+    refunded: NotRequired[Money]
+
+
+class ContactGiven(TypedDict):
+    email: str
+    name: NotRequired[str]
+    phone: NotRequired[str]
+
+
+class Chapter(TypedDict):
+    """One event of a booking's life, without what only the house may know."""
+
+    seq: int
+    at: Time
+    event: str
+    by: Literal["customer", "staff", "provider", "system"]
+    amount: NotRequired[Money]
+    seats: NotRequired[list[SeatLabel]]
+    refund: NotRequired[Refund | None]
+    reason: NotRequired[str]
+
+
+class BookingPage(BookingCard):
+    """A booking with whom to write to and what happened to it."""
+
+    contact: ContactGiven | None
+    history: list[Chapter]
+
+
+class PolicyLine(TypedDict):
+    """The line of the cancellation policy that holds now."""
+
+    hours_before: int
+    refund_pct: float
+    fee: Money
+
+
+class CancellationQuote(TypedDict):
+    """What would come back if these seats were given back now."""
+
+    booking_id: Uuid
+    seats: list[SeatLabel]
+    refund: Money
+    fee: Money
+    policy_line: PolicyLine | None
+    deadline: Time
 
 
 async def place(request: web.Request) -> web.Response:
@@ -175,21 +287,57 @@ async def quote_cancellation(request: web.Request) -> web.Response:
         raise Problem(409, "already_cancelled", "This has already been cancelled or has expired.")
     if now >= state.terms.starts_at:
         raise Problem(409, "past_deadline", "It is too late for that.")
-    named = [seat for seat in request.query.get("seats", "").split(",") if seat]
+    named = [seat for seat in read_query(request, QuoteQuery).seats.split(",") if seat]
     if missing := [seat for seat in named if seat not in booked.seats]:
         raise invalid("seats", f"Not part of this booking: {', '.join(missing)[:200]}")
     return answer(_quote(state, booked, named, now))
 
 
-ROUTES: Final = (
-    web.post("/api/v1/bookings", idempotent(place, required=True, joining=True)),
-    *(web.get(f"/api/v1/bookings{alias}", show_all) for alias in ("", "/my", "/me", "/user")),
-    web.get("/api/v1/bookings/{booking_id}", show),
-    web.delete("/api/v1/bookings/{booking_id}", cancel_whole),
-    web.post("/api/v1/bookings/{booking_id}/confirm", confirm),
-    web.post("/api/v1/bookings/{booking_id}/cancel", cancel),
-    web.get("/api/v1/bookings/{booking_id}/cancellation-quote", quote_cancellation),
-)
+_LIST: Final = Operation(
+    "GET", "/api/v1/bookings", show_all, "The caller's bookings, the newest first.",
+    access=SIGNED_IN, answers={200: Listed[BookingCard]}, query=BookingsQuery,
+)  # fmt: skip
+
+OPERATIONS: Final = (
+    Operation(
+        "POST", "/api/v1/bookings", idempotent(place, required=True, joining=True),
+        "Book a hold, or seats of a showtime in one step.",
+        access=SIGNED_IN, answers={201: BookingBody}, asks=NewBooking, key_required=True, remembers=True,
+        problems=(
+            "hold_not_found", "hold_expired", "hold_booked", "showtime_not_found", "contact_required", "promo_invalid",
+            *TAKING, *STOPPED, "seat_not_in_hold",
+        ),
+    ),
+    _LIST,
+    *(_LIST.also("GET", f"/api/v1/bookings/{name}") for name in ("my", "me", "user")),
+    Operation(
+        "GET", "/api/v1/bookings/{booking_id}", show, "A booking with its tickets and history.",
+        access=SIGNED_IN, answers={200: BookingPage},
+    ),
+    Operation(
+        "POST", "/api/v1/bookings/{booking_id}/confirm", confirm, "Return from paying; the provider's books decide.",
+        access=SIGNED_IN, answers={200: BookingBody}, asks=Confirmation, key_required=True, remembers=True,
+        problems=(
+            "payment_not_captured", "payment_mismatch", "bad_signature", "booking_cancelled", "amount_mismatch",
+            "already_paid", "expired_seats_lost", "hold_expired", "showtime_cancelled", "showtime_over",
+        ),
+    ),
+    Operation(
+        "POST", "/api/v1/bookings/{booking_id}/cancel", cancel, "Give back a booking, or some seats of it.",
+        access=SIGNED_IN, answers={200: CancelledBooking}, asks=Cancellation, key_required=True, remembers=True,
+        body_required=False, problems=("already_cancelled", "past_deadline", "seat_not_in_booking"),
+    ),
+    Operation(
+        "DELETE", "/api/v1/bookings/{booking_id}", cancel_whole, "Give back a whole booking.",
+        access=SIGNED_IN, answers={200: CancelledBooking}, remembers=True,
+        problems=("already_cancelled", "past_deadline"), alias_of="/api/v1/bookings/{booking_id}/cancel",
+    ),
+    Operation(
+        "GET", "/api/v1/bookings/{booking_id}/cancellation-quote", quote_cancellation, "What would come back now.",
+        access=SIGNED_IN, answers={200: CancellationQuote}, query=QuoteQuery,
+        problems=("already_cancelled", "past_deadline"),
+    ),
+)  # fmt: skip
 
 
 def mint_reference() -> str:

@@ -25,8 +25,11 @@ from server.asking import actor_behind, actor_of, ask, cause, problem
 from server.auth.identity import require
 from server.errors import invalid, not_found
 from server.keys import CLOCK, REGISTRY, REQUEST_ID
+from server.operations import SIGNED_IN, Operation
+from server.problems import STOPPED, TAKING
 from server.requests import Body, Id, read_body
 from server.responses import answer
+from server.shapes import Hold, HoldTerm
 
 SEATS_MAX: Final = 50
 """More than any tariff allows: a limit on the request, not on the customer."""
@@ -134,15 +137,39 @@ async def release_named(request: web.Request) -> web.Response:
     return await _release(request, (await read_body(request, Release)).hold_id)
 
 
-ROUTES: Final = (
-    web.post("/api/v1/showtimes/{showtime_id}/holds", hold_seats),
-    web.get("/api/v1/holds/{hold_id}", show_hold),
-    web.patch("/api/v1/holds/{hold_id}", change_hold),
-    web.post("/api/v1/holds/{hold_id}/renew", renew_hold),
-    web.patch("/api/v1/seats/hold/{hold_id}/refresh", renew_hold),
-    web.delete("/api/v1/holds/{hold_id}", release_hold),
-    web.post("/api/v1/bookings/release", release_named),
-)
+_RENEW: Final = Operation(
+    "POST", "/api/v1/holds/{hold_id}/renew", renew_hold, "Keep a hold longer, at most twice.",
+    access=SIGNED_IN, answers={200: HoldTerm}, remembers=True,
+    problems=("hold_expired", "hold_booked", "renew_limit", *STOPPED),
+)  # fmt: skip
+
+OPERATIONS: Final = (
+    Operation(
+        "POST", "/api/v1/showtimes/{showtime_id}/holds", hold_seats, "Hold seats: all of them or none.",
+        access=SIGNED_IN, answers={200: Hold, 201: Hold}, asks=NewHold, remembers=True,
+        problems=(*TAKING, *STOPPED, "hold_not_found", "hold_expired", "hold_booked", "seat_not_in_hold"),
+    ),
+    Operation(
+        "GET", "/api/v1/holds/{hold_id}", show_hold, "One of the caller's holds.",
+        access=SIGNED_IN, answers={200: Hold}, problems=("hold_expired", "hold_booked"),
+    ),
+    Operation(
+        "PATCH", "/api/v1/holds/{hold_id}", change_hold, "Swap seats of a hold in one step.",
+        access=SIGNED_IN, answers={200: Hold}, asks=HoldChange, remembers=True,
+        problems=(*TAKING, *STOPPED, "hold_expired", "hold_booked", "seat_not_in_hold"),
+    ),
+    _RENEW,
+    _RENEW.also("PATCH", "/api/v1/seats/hold/{hold_id}/refresh"),
+    Operation(
+        "DELETE", "/api/v1/holds/{hold_id}", release_hold, "Let a hold go. To do it again changes nothing.",
+        access=SIGNED_IN, answers={204: None}, remembers=True, problems=("hold_booked",),
+    ),
+    Operation(
+        "POST", "/api/v1/bookings/release", release_named, "Let a hold go that is named in the body.",
+        access=SIGNED_IN, answers={204: None}, asks=Release, remembers=True, problems=("hold_not_found", "hold_booked"),
+        alias_of="/api/v1/holds/{hold_id}",
+    ),
+)  # fmt: skip
 
 
 async def _add(request: web.Request, showtime_id: str, asked: NewHold, cause: Cause) -> web.Response:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from actors.seatmap.refusals import Refused
 from actors.seatmap.state import BookingStatus
@@ -15,9 +16,11 @@ from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, require
 from server.errors import Problem, not_found
 from server.idempotency import idempotent
 from server.keys import CONFIG, POOL, TILL
+from server.operations import PUBLIC, SIGNED_IN, Operation
 from server.payments import sandbox
 from server.requests import Body, Id, path_id, read_body, read_optional_body
 from server.responses import answer
+from server.shapes import Money, PaymentState, Time, Uuid
 from server.wire import money, rfc3339
 
 
@@ -32,6 +35,36 @@ class Pretence(Body):
     """Pay something else than asked for, to see what happens."""
 
     amount: Annotated[int, Field(ge=0, le=10**12)] | None = None
+
+
+class PaymentStart(TypedDict):
+    """A payment that has begun. `expires_at` is until when the seats wait for the money."""
+
+    payment_id: Uuid
+    booking_id: Uuid
+    provider: str
+    provider_order_id: str
+    amount: Money
+    currency: str
+    expires_at: Time
+
+
+class PaymentCard(TypedDict):
+    payment_id: Uuid
+    booking_id: Uuid
+    provider: str
+    provider_order_id: str
+    amount: Money
+    currency: str
+    status: PaymentState
+    created_at: Time
+
+
+class PaymentProof(PaymentCard):
+    """What the customer brings back from the sandbox."""
+
+    provider_payment_id: str
+    signature: str
 
 
 async def start(request: web.Request) -> web.Response:
@@ -89,20 +122,32 @@ async def fail(request: web.Request) -> web.Response:
     return answer(_shown(payment, order.status))
 
 
-ORDERS: Final = (
-    "/payments/orders",
-    "/payments/intents",
-    "/payments/create-order",
-    "/payments/create-intent",
-    "/payment/initiate-booking",
-)
+_START: Final = Operation(
+    "POST", "/api/v1/payments/orders", idempotent(start, required=True, joining=True),
+    "Begin to pay: an order at the provider, and time enough to finish.",
+    access=SIGNED_IN, answers={201: PaymentStart}, asks=NewPayment, key_required=True, remembers=True,
+    problems=("booking_not_found", "booking_not_payable", "hold_expired"),
+)  # fmt: skip
 
-ROUTES: Final = (
-    *(web.post(f"/api/v1{path}", idempotent(start, required=True, joining=True)) for path in ORDERS),
-    web.get("/api/v1/payments/{payment_id}", show),
-    web.post("/api/v1/payments/sandbox/{payment_id}/succeed", succeed),
-    web.post("/api/v1/payments/sandbox/{payment_id}/fail", fail),
-)
+OPERATIONS: Final = (
+    _START,
+    _START.also("POST", "/api/v1/payments/intents"),
+    _START.also("POST", "/api/v1/payments/create-order"),
+    _START.also("POST", "/api/v1/payments/create-intent"),
+    _START.also("POST", "/api/v1/payment/initiate-booking"),
+    Operation(
+        "GET", "/api/v1/payments/{payment_id}", show, "How a payment stands.",
+        access=SIGNED_IN, answers={200: PaymentCard},
+    ),
+    Operation(
+        "POST", "/api/v1/payments/sandbox/{payment_id}/succeed", succeed, "Pay, as the customer of the sandbox.",
+        access=PUBLIC, answers={200: PaymentProof}, asks=Pretence, body_required=False, problems=("not_found",),
+    ),
+    Operation(
+        "POST", "/api/v1/payments/sandbox/{payment_id}/fail", fail, "Have the card of the sandbox's customer refused.",
+        access=PUBLIC, answers={200: PaymentCard}, problems=("not_found",),
+    ),
+)  # fmt: skip
 
 
 async def _payment(request: web.Request) -> Payment:

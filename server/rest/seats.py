@@ -4,12 +4,14 @@ A storm of people who look costs one encoding for each version: what everybody s
 """
 
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 import orjson
 from aiohttp import hdrs, web
 from pydantic import AwareDatetime, Field
+from typing_extensions import TypedDict
 
 from actors.ids import is_uuid
 from actors.ports import UnknownShowtime
@@ -22,12 +24,14 @@ from persistence.audit import replay
 from persistence.bookings import records_after, theatre_of
 from persistence.moments import instant
 from server import wire
-from server.aliases import moved
+from server.aliases import alias
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, identify, require, require_staff_of
 from server.errors import Problem, invalid
 from server.keys import CLOCK, HUB, POOL, REGISTRY, SEATS
+from server.operations import PUBLIC, Operation
 from server.requests import Query, read_query
 from server.responses import JSON_TYPE, PUBLIC_READ, answer, matches
+from server.shapes import Counts, Hold, SalesStatus, SeatLabel, ShowtimeStatus, Time, Uuid
 from server.wire import rfc3339
 
 EVENTS_BEHIND_MAX: Final = 10_000
@@ -52,6 +56,81 @@ class EventsQuery(Query):
     after: int = Field(ge=0)
     limit: int = Field(100, ge=1, le=EVENTS_AT_ONCE_MAX)
     wait: int = Field(WAIT_SECONDS_MAX, ge=0, le=WAIT_SECONDS_MAX)
+
+
+class ElsewhereQuery(Query):
+    """The old names of one thing, of which one is given."""
+
+    showtime_id: str | None = None
+    show_id: str | None = None
+    showtime: str | None = Field(None, alias="showtimeId")
+
+
+class AreaLeft(TypedDict):
+    """What is left of a category."""
+
+    category: str
+    free: int
+    largest_block: int
+    accessible_free: int
+
+
+class SeatMapNow(TypedDict):
+    """Without its seats for `format=counts`, with the free ones too for `format=full`; `mine` comes with a token."""
+
+    showtime_id: Uuid
+    epoch: int
+    seq: int
+    layout_version: int
+    status: ShowtimeStatus
+    sales: SalesStatus
+    counts: Counts
+    held: NotRequired[list[SeatLabel]]
+    sold: NotRequired[list[SeatLabel]]
+    blocked: NotRequired[list[SeatLabel]]
+    areas: NotRequired[list[AreaLeft]]
+    available_seats: NotRequired[list[SeatLabel]]
+    booked_seats: NotRequired[list[SeatLabel]]
+    total_seats: NotRequired[int]
+    server_time: Time
+    mine: NotRequired[list[Hold]]
+
+
+class ShowtimeChange(TypedDict):
+    """The whole showtime changed."""
+
+    type: Literal["showtime"]
+    epoch: int
+    seq: int
+    status: ShowtimeStatus
+    sales: SalesStatus
+
+
+Delta = TypedDict(
+    "Delta",
+    {
+        "type": Literal["delta"],
+        "epoch": int,
+        "from": int,
+        "to": int,
+        "free": NotRequired[list[SeatLabel]],
+        "held": NotRequired[list[SeatLabel]],
+        "sold": NotRequired[list[SeatLabel]],
+        "blocked": NotRequired[list[SeatLabel]],
+    },
+)
+"""The final state of each seat that changed."""
+
+
+class Events(TypedDict):
+    """Changes in order. Ask for the next ones with `after=next_after`."""
+
+    showtime_id: Uuid
+    epoch: int
+    seq: int
+    server_time: Time
+    items: list[Delta | ShowtimeChange]
+    next_after: int
 
 
 class Encoded:
@@ -142,20 +221,32 @@ async def show_events(request: web.Request) -> web.Response:
 
 async def show_seats_elsewhere(request: web.Request) -> web.Response:
     """The old addresses name the showtime in the query."""
-    query = request.query
-    showtime_id = query.get("showtime_id") or query.get("showtimeId") or query.get("show_id") or ""
+    query = read_query(request, ElsewhereQuery)
+    showtime_id = query.showtime_id or query.showtime or query.show_id or ""
     if not is_uuid(showtime_id):
         raise invalid("showtime_id", "Name the showtime.")
     raise web.HTTPPermanentRedirect(f"/api/v1/showtimes/{showtime_id}/seats")
 
 
-ROUTES: Final = (
-    web.get("/api/v1/showtimes/{showtime_id}/seats", show_seats),
-    web.get("/api/v1/showtimes/{showtime_id}/events", show_events),
-    web.get("/api/v1/shows/{showtime_id}/seats", moved("/api/v1/showtimes/{showtime_id}/seats")),
-    web.get("/api/v1/seats/availability", show_seats_elsewhere),
-    web.get("/api/v1/seats", show_seats_elsewhere),
-)
+_ELSEWHERE: Final = Operation(
+    "GET", "/api/v1/seats", show_seats_elsewhere, "An old address that names the showtime in the query.",
+    access=PUBLIC, answers={308: None}, query=ElsewhereQuery, alias_of="/api/v1/showtimes/{showtime_id}/seats",
+)  # fmt: skip
+
+OPERATIONS: Final = (
+    Operation(
+        "GET", "/api/v1/showtimes/{showtime_id}/seats", show_seats, "The seat map; with a token also one's own holds.",
+        access=PUBLIC, answers={200: SeatMapNow, 304: None}, query=SeatsQuery,
+        problems=("auth_required", "token_expired", "token_revoked"),
+    ),
+    Operation(
+        "GET", "/api/v1/showtimes/{showtime_id}/events", show_events, "What changed since a version, or wait for it.",
+        access=PUBLIC, answers={200: Events}, query=EventsQuery, problems=("seq_too_old",),
+    ),
+    alias("GET", "/api/v1/shows/{showtime_id}/seats", "/api/v1/showtimes/{showtime_id}/seats"),
+    _ELSEWHERE,
+    replace(_ELSEWHERE, path="/api/v1/seats/availability"),
+)  # fmt: skip
 
 
 async def _records(request: web.Request, actor: ShowtimeActor, query: EventsQuery) -> list[Record]:
