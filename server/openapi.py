@@ -238,7 +238,7 @@ def _answer_headers(operation: Operation, status: int) -> Iterator[tuple[str, Js
     if 300 < status < 304 or (status > 304 and status < 400):
         yield "Location", {"$ref": "#/components/headers/Location"}
     for name, about in operation.headers.items():
-        yield name, {"description": about, "schema": {"type": "string"}}
+        yield "".join(name), {"description": about, "schema": {"type": "string"}}
 
 
 def _security(operation: Operation) -> list[Json]:

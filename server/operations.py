@@ -30,10 +30,10 @@ class Operation:
     `access` names the roles that may ask: PUBLIC, SIGNED_IN, or a set of which the caller needs one. Whether a thing is
     the caller's own, or of a theatre the caller works for, only the handler can see. `answers` gives the shape of each
     success, a TypedDict, model or list of them; None is an answer without a body, and 304 says that the answer has an
-    ETag. `problems` are the codes beyond those that every operation of its kind can have; `precondition_failed` among
-    them means that If-Match is understood. `remembers` says that the handler itself looks after the Idempotency-Key;
-    for other POSTs of signed-in callers the answer is stored. `headers` are those of the answers, `alias_of` is the
-    path that this one is another name of.
+    ETag. `problems` are codes of the table in `server/problems.py`, beyond those that every operation of its kind can
+    have; `precondition_failed` among them means that If-Match is understood. `remembers` says that the handler itself
+    looks after the Idempotency-Key; for other POSTs of signed-in callers the answer is stored. `headers` are those of
+    the answers, `alias_of` is the path that this one is another name of.
     """
 
     method: str
