@@ -237,7 +237,7 @@ OPERATIONS: Final = (
     Operation(
         "GET", "/api/v1/showtimes/{showtime_id}/seats", show_seats, "The seat map; with a token also one's own holds.",
         access=PUBLIC, answers={200: SeatMapNow, 304: None}, query=SeatsQuery,
-        problems=("auth_required", "token_expired", "token_revoked"),
+        problems=("auth_required", "token_expired", "token_revoked", "forbidden", "out_of_scope"),
     ),
     Operation(
         "GET", "/api/v1/showtimes/{showtime_id}/events", show_events, "What changed since a version, or wait for it.",
