@@ -27,12 +27,21 @@ export const isGuest = () => !session || session.user.roles.includes("guest");
 export const onSession = (listener) => listeners.add(listener);
 
 function remember(answer) {
-  session = answer && { user: answer.user ?? session?.user, access: answer.access_token, refresh: answer.refresh_token,
-    until: Date.now() + (answer.expires_in - 30) * 1000 };
+  keep(answer && { user: answer.user ?? session?.user, access: answer.access_token, refresh: answer.refresh_token,
+    until: Date.now() + (answer.expires_in - 30) * 1000 });
   if (session) localStorage.setItem(STORE, JSON.stringify(session));
   else localStorage.removeItem(STORE);
+}
+
+function keep(one) {
+  session = one;
   for (const listener of listeners) listener(me());
 }
+
+// All windows are one visitor: who signs in or out in one does so in the others.
+addEventListener("storage", (event) => {
+  if (event.key === STORE) keep(JSON.parse(event.newValue));
+});
 
 export async function call(method, path, body, { key, auth = true } = {}) {
   const headers = { accept: "application/json" };
@@ -49,6 +58,10 @@ export async function call(method, path, body, { key, auth = true } = {}) {
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => ({ code: "unknown" }));
   if (response.ok) return answer;
+  if (answer.code === "token_expired" && token && token === session?.access) {
+    distrust(token);
+    return call(method, path, body, { key, auth });
+  }
   if (response.status === 401 && auth && session && answer.code !== "invalid_credentials") {
     forgetMe();
     if (method === "GET") return call(method, path, body, { key, auth });
@@ -61,15 +74,28 @@ export const post = (path, body, key = crypto.randomUUID()) => call("POST", path
 
 let refreshing = null;
 
-// A token good for the next request; two callers share one refresh, because a refresh token works once.
+// A token good for the next request; two callers share one refresh, because a refresh token works once. Two windows do
+// not refresh at a time either, and the second finds what the first one got.
 export async function accessToken() {
   if (!session) return null;
   if (Date.now() < session.until) return session.access;
-  refreshing ??= renew().finally(() => { refreshing = null; });
+  refreshing ??= alone(exchange).finally(() => { refreshing = null; });
   return refreshing;
 }
 
-async function renew() {
+// The server does not take this token any more: what one may do has changed, or it has expired early.
+export function distrust(token) {
+  if (session && session.access === token) session.until = 0;
+}
+
+const alone = (work) => (navigator.locks ? navigator.locks.request(STORE, work) : work());
+
+async function exchange() {
+  const stored = JSON.parse(localStorage.getItem(STORE) || "null");
+  if (stored?.refresh !== session?.refresh) {
+    keep(stored);
+    if (!session || Date.now() < session.until) return session?.access ?? null;
+  }
   const response = await fetch("/api/v1/auth/refresh", {
     method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ refresh_token: session.refresh }),
   });
@@ -87,6 +113,6 @@ export async function somebody() {
 }
 
 export async function signIn(email, password) { remember(await call("POST", "/auth/login", { email, password }, { auth: false })); }
-export async function register(body) { remember(await call("POST", "/auth/register", body, { auth: false })); }
+export async function register(body) { remember(await call("POST", "/auth/register", body, { auth: isGuest() })); }
 export async function signOut() { await call("POST", "/auth/logout", {}).catch(() => null); forgetMe(); }
 function forgetMe() { remember(null); }

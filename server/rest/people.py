@@ -92,12 +92,14 @@ def _gone() -> Problem:
 
 
 _MEMBERS: Final = frozenset(MEMBERS)
+_CHANGE: Final = Operation(
+    "PATCH", "/api/v1/auth/me", change_me, "Change one's own account, field by field.",
+    access=_MEMBERS, answers={200: User}, asks=Profile, problems=("precondition_failed",),
+)  # fmt: skip
 OPERATIONS: Final = (
     Operation("GET", "/api/v1/auth/me", me, "One's own account.", access=SIGNED_IN, answers={200: User}),
-    Operation(
-        "PATCH", "/api/v1/auth/me", change_me, "Change one's own account, field by field.",
-        access=_MEMBERS, answers={200: User}, asks=Profile, problems=("precondition_failed",),
-    ),
+    _CHANGE,
+    _CHANGE.also("PUT", "/api/v1/auth/me"),
     Operation(
         "DELETE", "/api/v1/auth/me", erase_me, "Be forgotten: personal data goes, past bookings stay without a name.",
         access=_MEMBERS, answers={202: None}, problems=("upcoming_bookings", "last_admin"),

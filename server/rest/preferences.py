@@ -102,13 +102,15 @@ def _whole(stored: accounts.Preferences, time_zone: str) -> Preferences:
 
 
 _MEMBERS: Final = frozenset(MEMBERS)
+_CHANGE: Final = Operation(
+    "PATCH", "/api/v1/me/notification-preferences", change, "Change what one is told, topic by topic.",
+    access=_MEMBERS, answers={200: Preferences}, asks=PreferencesChange,
+)  # fmt: skip
 OPERATIONS: Final = (
     Operation(
         "GET", "/api/v1/me/notification-preferences", preferences, "What one is told, and how.",
         access=_MEMBERS, answers={200: Preferences},
     ),
-    Operation(
-        "PATCH", "/api/v1/me/notification-preferences", change, "Change what one is told, topic by topic.",
-        access=_MEMBERS, answers={200: Preferences}, asks=PreferencesChange,
-    ),
+    _CHANGE,
+    _CHANGE.also("PUT", "/api/v1/me/notification-preferences"),
 )  # fmt: skip

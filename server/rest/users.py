@@ -139,6 +139,11 @@ def _member(account: Account) -> Member:
 
 
 _ADMIN: Final = frozenset({ADMIN})
+_CHANGE: Final = Operation(
+    "PATCH", "/api/v1/admin/users/{id}", change_member, "Change what a member may do and where, or block it.",
+    access=_ADMIN, answers={200: Member}, asks=GrantsChange,
+    problems=("user_not_found", "last_admin", "precondition_failed"),
+)  # fmt: skip
 OPERATIONS: Final = (
     Operation(
         "GET", "/api/v1/admin/users", members, "Find members by name, address or number, role and state.",
@@ -148,11 +153,8 @@ OPERATIONS: Final = (
         "GET", "/api/v1/admin/users/{id}", one_member, "One member.",
         access=_ADMIN, answers={200: Member}, problems=("user_not_found",),
     ),
-    Operation(
-        "PATCH", "/api/v1/admin/users/{id}", change_member, "Change what a member may do and where, or block it.",
-        access=_ADMIN, answers={200: Member}, asks=GrantsChange,
-        problems=("user_not_found", "last_admin", "precondition_failed"),
-    ),
+    _CHANGE,
+    _CHANGE.also("PUT", "/api/v1/admin/users/{id}"),
     Operation(
         "PUT", "/api/v1/admin/theatres/{id}/managers/{user_id}", add_manager, "Make a member manager of a theatre.",
         access=_ADMIN, answers={204: None}, problems=("theatre_not_found", "user_not_found", "precondition_failed"),

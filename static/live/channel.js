@@ -5,8 +5,8 @@ import { fold, RESYNC } from "./fold.js";
 const STAY_AWAY = new Set([4400, 4401, 4404]);
 
 export class Channel {
-  constructor(showtimeId, { token, onView, onMine, onState }) {
-    Object.assign(this, { showtimeId, token, onView, onMine, onState });
+  constructor(showtimeId, { token, distrust, onView, onMine, onState }) {
+    Object.assign(this, { showtimeId, token, distrust, onView, onMine, onState });
     this.view = null;
     this.offset = 0;
     this.waiting = new Map();
@@ -32,7 +32,7 @@ export class Channel {
   }
 
   async signIn() {
-    const token = await this.token();
+    const token = this.said = await this.token();
     if (token && this.socket?.readyState === WebSocket.OPEN) {
       const id = this.nextId++;
       const answer = await new Promise((resolve) => {
@@ -96,6 +96,7 @@ export class Channel {
     for (const id of [...this.waiting.keys()]) this.#settle(id, null);
     if (this.closed) return;
     if (STAY_AWAY.has(code) && code !== 4401) { this.onState("gone"); return; }
+    if (code === 4401) this.distrust(this.said);
     this.onState("lost");
     const pause = this.pause ?? Math.min(10_000, 300 * 2 ** this.attempt++) * (0.5 + Math.random());
     this.pause = undefined;

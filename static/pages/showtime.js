@@ -1,6 +1,6 @@
 // Choosing seats: the live map, the own hold with its countdown, and the way to the till.
 
-import { accessToken, call, get, me, post, ProblemError, somebody } from "../api.js";
+import { accessToken, call, distrust, get, me, post, ProblemError, somebody } from "../api.js";
 import { h, say, skeleton, toast } from "../dom.js";
 import { clockTime, listed, longDay, money, t } from "../i18n.js";
 import { Channel } from "../live/channel.js";
@@ -49,7 +49,7 @@ class Visit {
   begin() {
     this.map = new SeatMap(this.mapPlace, this.layout, { onPick: (label) => this.pick(label) });
     this.channel = new Channel(this.showtime.id, {
-      token: accessToken,
+      token: accessToken, distrust,
       onView: (view) => this.see(view),
       onMine: (frame) => this.own(frame),
       onState: (state) => this.connection(state),

@@ -33,6 +33,7 @@ class House:
     """A running server with the demo week."""
 
     url: str
+    folder: Path
     showtimes: list[dict[str, Any]]
     used: int = 0
 
@@ -49,7 +50,7 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+def server() -> Iterator[tuple[str, Path]]:
     folder = Path(tempfile.mkdtemp(prefix="marquee-e2e-"))
     folder.chmod(0o755)
     url = f"http://127.0.0.1:{(port := _free_port())}"
@@ -62,7 +63,7 @@ def server() -> Iterator[str]:
         process = subprocess.Popen([sys.executable, "-m", "server"], cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
         asyncio.run(_until_ready(url, process, folder / "server.log"))
-        yield url
+        yield url, folder
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0, (folder / "server.log").read_text()
@@ -85,8 +86,9 @@ async def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) ->
 
 
 @pytest.fixture(scope="session")
-def house(server: str) -> House:
-    return House(server, asyncio.run(_open_showtimes(server)))
+def house(server: tuple[str, Path]) -> House:
+    url, folder = server
+    return House(url, folder, asyncio.run(_open_showtimes(url)))
 
 
 async def _open_showtimes(url: str) -> list[dict[str, Any]]:

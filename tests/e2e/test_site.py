@@ -1,5 +1,6 @@
 """The site as people use it: two browsers, a purchase, a keyboard, a screen reader's view."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -169,6 +170,71 @@ async def test_signing_in_shows_the_demo_customer(house: House, visitor: Visitor
     await page.get_by_label("Password").fill("marquee-demo")
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+async def test_a_guest_makes_an_account_and_keeps_the_seats_and_forgets_the_password(house: House, visitor: Visitor):
+    page, showtime, email = await visitor(), house.fresh_showtime(), "cleo@example.com"
+    await open_map(page, house, showtime)
+    seat = await a_free_seat(page)
+    await page.locator(f"[data-seat='{seat}']").click()
+    await expect(page.get_by_role("button", name="Let them go")).to_be_visible()
+    await page.get_by_role("link", name="Sign in").click()
+    await page.get_by_role("button", name="I have no account yet").click()
+    await page.get_by_label("Your name").fill("Cleo")
+    await page.get_by_label("E-mail").fill(email)
+    await page.get_by_label("Password").fill("correct horse battery")
+    await page.get_by_role("button", name="Make an account").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    await open_map(page, house, showtime)
+    await expect(page.get_by_role("button", name="Let them go")).to_be_visible()
+    await page.goto(await _link(house, email, "verify"))
+    await expect(page.get_by_text("this address is yours")).to_be_visible()
+    await page.get_by_role("button", name="Sign out").click()
+
+    await page.goto(f"{house.url}/sign-in")
+    await page.get_by_role("button", name="I forgot my password").click()
+    await page.get_by_label("E-mail").fill(email)
+    await page.get_by_role("button", name="Forgotten password").click()
+    await expect(page.get_by_text("on its way")).to_be_visible()
+    await page.goto(await _link(house, email, "reset"))
+    await expect(page.get_by_role("heading", name="Choose a new password")).to_be_visible()
+    await expect(page).to_have_url(f"{house.url}/sign-in")
+    await page.get_by_label("Password").fill("staple of another kind")
+    await page.get_by_role("button", name="Choose a new password").click()
+    await page.get_by_label("E-mail").fill(email)
+    await page.get_by_label("Password").fill("staple of another kind")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+async def _link(house: House, email: str, purpose: str) -> str:
+    """The link in the letter to this address, as soon as there is one."""
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while True:
+            for file in (house.folder / "mail").glob("*.eml"):
+                letter = file.read_text().replace("=\n", "").replace("=3D", "=")
+                if f"To: {email}" in letter and (found := re.search(rf"http\S+#{purpose}=\S+", letter)):
+                    return found[0]
+            await asyncio.sleep(0.05)
+
+
+async def test_a_window_that_waited_finds_the_token_that_another_one_got(house: House, visitor: Visitor):
+    first = await visitor()
+    await first.goto(f"{house.url}/")
+    second = await first.context.new_page()
+    await second.goto(f"{house.url}/sign-in")
+    await second.get_by_label("E-mail").fill("bob@demo.example")
+    await second.get_by_label("Password").fill("marquee-demo")
+    await second.get_by_role("button", name="Sign in").click()
+    for page in (first, second):
+        await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    ask = """() => import("/static/api.js").then(async (api) => {
+        api.distrust(await api.accessToken());
+        return (await api.get("/auth/me")).email;
+    })"""
+    for _ in range(3):
+        found = await asyncio.gather(*(page.evaluate(ask) for page in (first, second)))
+        assert found == ["bob@demo.example"] * 2
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

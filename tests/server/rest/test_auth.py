@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 from limits import RateLimitItemPerMinute
 
@@ -128,6 +129,26 @@ async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(house
         answers.append((response.status, body | {"request_id": ""}))
     assert answers[0] == answers[1]
     assert answers[0][1]["code"] == "invalid_credentials"
+
+
+async def test_every_sign_in_that_fails_costs_the_same_work(
+    house: House, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.member(email="ana@example.com")
+    await house.member(email="blocked@example.com", password="correct horse battery")
+    await pool.execute("UPDATE account SET blocked_at = now() WHERE email = 'blocked@example.com'")
+    await house.member(email="numbered@example.com")
+    await pool.execute("UPDATE account SET password_hash = NULL WHERE email = 'numbered@example.com'")
+    work: list[bytes] = []
+    really = bcrypt.checkpw
+    monkeypatch.setattr(
+        bcrypt, "checkpw", lambda password, against: work.append(against[:7]) or really(password, against)
+    )
+    for name in ("ana", "nobody", "blocked", "numbered", "no address at all"):
+        asked = {"email": f"{name}@example.com", "password": "wrong horse battery"}
+        response = await house.post("/auth/login", asked)
+        assert (response.status, await code_of(response)) == (401, "invalid_credentials")
+    assert work == [b"$2b$04$"] * 5
 
 
 async def test_ten_wrong_passwords_are_enough_and_others_are_not_locked_out(house: House) -> None:

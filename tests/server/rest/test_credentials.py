@@ -196,6 +196,15 @@ async def test_after_five_wrong_codes_the_right_one_is_refused_until_there_is_a_
     assert fresh.status == 200
 
 
+async def test_many_guesses_at_once_are_five_tries_too(house: House) -> None:
+    await house.post("/auth/otp/request", {"phone": PHONE})
+    code = await house.code(PHONE)
+    guesses = [f"{(int(code) + step) % 1_000_000:06}" for step in range(1, 13)]
+    answers = await asyncio.gather(*(house.post("/auth/otp/verify", {"phone": PHONE, "code": one}) for one in guesses))
+    codes = sorted([await outcome(answer) for answer in answers])
+    assert codes == [(401, "otp_invalid")] * 5 + [(429, "otp_throttled")] * 7
+
+
 async def test_a_code_lives_five_minutes_and_is_for_its_number_only(database_url: str) -> None:
     clock = ManualClock(NOW)
     async with open_house(database_url, clock=clock) as house:

@@ -8,7 +8,7 @@ import pytest
 from persistence.database import Pool
 from server.staff import create_admin
 from tests.server.house import House, open_house
-from tests.server.rest.cinema import Counter, expect, open_counter
+from tests.server.rest.cinema import Counter, expect, fresh_key, open_counter
 
 PASSWORD = "correct horse battery"
 
@@ -211,6 +211,19 @@ async def test_what_an_approval_grants_holds_at_once(house: House, admin: str) -
     assert await code_of(taken) == (409, "name_taken")
     own = await expect(await house.get("/theatre-applications", token=fresh["access_token"]), 200)
     assert [one["status"] for one in own["items"]] == ["pending", "approved"]
+
+
+async def test_an_application_that_is_sent_twice_is_one(house: House) -> None:
+    ana = await house.member()
+    headers = {"Idempotency-Key": fresh_key()}
+    asked = {"name": "Scala", "city": "Ulm"}
+    made = [
+        await expect(await house.post("/theatre-applications", asked, token=ana["access_token"], headers=headers), 201)
+        for _ in range(2)
+    ]
+    assert made[0] == made[1]
+    own = await expect(await house.get("/theatre-applications", token=ana["access_token"]), 200)
+    assert len(own["items"]) == 1
 
 
 async def test_a_rejection_says_why_and_grants_nothing(house: House, admin: str) -> None:
