@@ -203,12 +203,12 @@ async def theatres(connection: Executor, wanted: TheatreFilter, limit: int) -> l
         """,
         wanted.city, wanted.text, lat, lng, wanted.radius_km, after_key, after_id, limit,
     )  # fmt: skip
-    return [_theatre(row) for row in rows]
+    return [theatre_of(row) for row in rows]
 
 
 async def theatre(connection: Executor, theatre_id: str) -> Theatre | None:
     row = await connection.fetchrow("SELECT *, NULL::float8 AS km, '' AS key FROM theatre WHERE id = $1", theatre_id)
-    return None if row is None else _theatre(row)
+    return None if row is None else theatre_of(row)
 
 
 async def put_theatre(connection: Executor, theatre: Theatre) -> None:
@@ -229,12 +229,12 @@ _SCREENS = """
 
 async def screens(connection: Executor, theatre_id: str) -> list[Screen]:
     rows = await connection.fetch(f"{_SCREENS} WHERE c.theatre_id = $1 ORDER BY lower(c.name), c.id", theatre_id)
-    return [_screen(row) for row in rows]
+    return [screen_of(row) for row in rows]
 
 
 async def screen(connection: Executor, screen_id: str) -> Screen | None:
     row = await connection.fetchrow(f"{_SCREENS} WHERE c.id = $1", screen_id)
-    return None if row is None else _screen(row)
+    return None if row is None else screen_of(row)
 
 
 async def put_screen(
@@ -340,7 +340,7 @@ def _movie_json(film: Movie) -> dict[str, Any]:
     }
 
 
-def _theatre(row: asyncpg.Record) -> Theatre:
+def theatre_of(row: asyncpg.Record) -> Theatre:
     return Theatre(
         id=str(row["id"]),
         name=row["name"],
@@ -359,7 +359,7 @@ def _theatre(row: asyncpg.Record) -> Theatre:
     )
 
 
-def _screen(row: asyncpg.Record) -> Screen:
+def screen_of(row: asyncpg.Record) -> Screen:
     return Screen(
         id=str(row["id"]),
         theatre_id=str(row["theatre_id"]),

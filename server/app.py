@@ -68,6 +68,7 @@ from server.rest import (
     admin_schedule,
     admin_seats,
     admin_showtimes,
+    admin_theatres,
     applications,
     auth,
     bookings,
@@ -124,6 +125,7 @@ MODULES: Final = (
     admin_schedule,
     admin_seats,
     admin_showtimes,
+    admin_theatres,
     socket,
 )
 _log: Final = structlog.get_logger("marquee")

@@ -1,6 +1,8 @@
 """How films, theatres and screens look on the wire."""
 
-from typing import Any
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
 
 from persistence.catalog import Movie, Screen, Theatre
 
@@ -26,17 +28,70 @@ def movie_card(movie: Movie) -> dict[str, Any]:
     }
 
 
-def theatre_card(theatre: Theatre) -> dict[str, Any]:
-    geo = None if theatre.lat is None else {"lat": theatre.lat, "lng": theatre.lng}
-    card: dict[str, Any] = {
+class Place(TypedDict):
+    """Degrees."""
+
+    lat: float
+    lng: float
+
+
+class Contact(TypedDict, total=False):
+    email: str | None
+    phone: str | None
+    website: str | None
+
+
+class TheatreCard(TypedDict):
+    """`distance_km` is there when the list was asked for `near` a place."""
+
+    id: str
+    name: str
+    city: str
+    address: str
+    pincode: str
+    geo: Place | None
+    amenities: tuple[str, ...]
+    contact: Contact
+    time_zone: str
+    currency: str
+    distance_km: NotRequired[float]
+
+
+class TheatreRecord(TheatreCard):
+    """A theatre as those who run it see it. `version` is what `If-Match` compares."""
+
+    version: int
+
+
+class ScreenCard(TypedDict):
+    """`format` is another name of `formats`."""
+
+    id: str
+    theatre_id: str
+    name: str
+    format: tuple[str, ...]
+    formats: tuple[str, ...]
+    capacity: int
+    layout_id: str
+    layout_version: int
+
+
+class ScreenRecord(ScreenCard):
+    """A screen as those who run it see it. `version` is what `If-Match` compares."""
+
+    version: int
+
+
+def theatre_card(theatre: Theatre) -> TheatreCard:
+    card: TheatreCard = {
         "id": theatre.id,
         "name": theatre.name,
         "city": theatre.city,
         "address": theatre.address,
         "pincode": theatre.pincode,
-        "geo": geo,
+        "geo": None if theatre.lat is None or theatre.lng is None else {"lat": theatre.lat, "lng": theatre.lng},
         "amenities": theatre.amenities,
-        "contact": theatre.contact,
+        "contact": _contact(theatre),
         "time_zone": theatre.time_zone,
         "currency": theatre.currency,
     }
@@ -45,7 +100,11 @@ def theatre_card(theatre: Theatre) -> dict[str, Any]:
     return card
 
 
-def screen_card(screen: Screen) -> dict[str, Any]:
+def theatre_record(theatre: Theatre) -> TheatreRecord:
+    return {**theatre_card(theatre), "version": theatre.revision}
+
+
+def screen_card(screen: Screen) -> ScreenCard:
     return {
         "id": screen.id,
         "theatre_id": screen.theatre_id,
@@ -56,3 +115,12 @@ def screen_card(screen: Screen) -> dict[str, Any]:
         "layout_id": screen.layout_id,
         "layout_version": screen.layout_version,
     }
+
+
+def screen_record(screen: Screen) -> ScreenRecord:
+    return {**screen_card(screen), "version": screen.revision}
+
+
+def _contact(theatre: Theatre) -> Contact:
+    contact: Contact = {**theatre.contact}  # type: ignore[typeddict-item]
+    return contact

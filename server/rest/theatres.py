@@ -9,13 +9,15 @@ from pydantic import AfterValidator, Field
 from persistence import catalog
 from persistence.catalog import Screen, Theatre, TheatreFilter
 from persistence.programme import ProgrammeFilter
-from server.aliases import moved
-from server.cards import screen_card, theatre_card
+from server.aliases import alias
+from server.cards import ScreenCard, TheatreCard, screen_card, theatre_card
 from server.errors import not_found
 from server.keys import CLOCK, POOL
-from server.listings import after_start, days_from, showtime_list
+from server.listings import ShowtimeCard, after_start, days_from, showtime_list
+from server.operations import PUBLIC, Operation
 from server.requests import Cursor, Day, Page, Text, path_id, read_query
 from server.responses import public_answer
+from server.shapes import Listed
 
 
 def _point(text: str) -> str:
@@ -89,14 +91,55 @@ async def one_screen(request: web.Request) -> web.Response:
     return public_answer(request, screen_card(await _screen(request)))
 
 
-ROUTES: Final = (
-    web.get("/api/v1/theatres", list_theatres),
-    web.get("/api/v1/theatres/{theatre_id}", one_theatre),
-    web.get("/api/v1/theatres/{theatre_id}/screens", theatre_screens),
-    web.get("/api/v1/theatres/{theatre_id}/showtimes", theatre_showtimes),
-    web.get("/api/v1/screens/{screen_id}", one_screen),
-    web.get("/api/v1/theaters", moved("/api/v1/theatres")),
-    web.get("/api/v1/theaters/{theatre_id}", moved("/api/v1/theatres/{theatre_id}")),
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/api/v1/theatres",
+        handler=list_theatres,
+        summary="Find theatres by city, words or distance",
+        access=PUBLIC,
+        answers={200: Listed[TheatreCard]},
+        query=TheatresQuery,
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/theatres/{theatre_id}",
+        handler=one_theatre,
+        summary="A theatre",
+        access=PUBLIC,
+        answers={200: TheatreCard},
+        problems=("theatre_not_found",),
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/theatres/{theatre_id}/screens",
+        handler=theatre_screens,
+        summary="The screens of a theatre",
+        access=PUBLIC,
+        answers={200: Listed[ScreenCard]},
+        problems=("theatre_not_found",),
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/theatres/{theatre_id}/showtimes",
+        handler=theatre_showtimes,
+        summary="What a theatre shows",
+        access=PUBLIC,
+        answers={200: Listed[ShowtimeCard]},
+        query=TheatreShowtimesQuery,
+        problems=("theatre_not_found",),
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/screens/{screen_id}",
+        handler=one_screen,
+        summary="A screen",
+        access=PUBLIC,
+        answers={200: ScreenCard},
+        problems=("screen_not_found",),
+    ),
+    alias("GET", "/api/v1/theaters", "/api/v1/theatres"),
+    alias("GET", "/api/v1/theaters/{theatre_id}", "/api/v1/theatres/{theatre_id}"),
 )
 
 
