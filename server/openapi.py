@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from typing_extensions import TypedDict
 
+from server.auth.identity import BOX_OFFICE, MANAGER, USHER
 from server.errors import PROBLEM_TYPE
 from server.idempotency import HEADER, KEY_LENGTH_MAX
 from server.life import VERSION
@@ -26,6 +27,9 @@ Json = dict[str, Any]
 Key = tuple[int, str]
 
 API: Final = "/api/v1/"
+WITH_SCOPE: Final = frozenset((USHER, BOX_OFFICE, MANAGER))
+"""Roles that work for some theatres only."""
+
 _REF: Final = "#/components/schemas/"
 _name_of_path: Final = re.compile(r"\{(\w+)[^}]*\}")
 _list_of: Final = re.compile(r"Listed\[(?:.*\.)?(\w+)\]").sub
@@ -213,6 +217,8 @@ def _usual_codes(operation: Operation) -> Iterator[str]:
         yield from ("auth_required", "token_expired", "token_revoked")
         if operation.access:
             yield "forbidden"
+        if operation.access & WITH_SCOPE and "/admin/" in operation.path:
+            yield "out_of_scope"
     for name in _name_of_path.findall(operation.path):
         thing = name.removesuffix("_id")
         if f"{thing}_not_found" in PROBLEMS:

@@ -10,11 +10,12 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import WSMsgType, hdrs, web
+from pydantic import Field
 
 from actors.ids import mint_in
 from actors.ports import Clock, Draining, Handle, UnknownShowtime, WorldFailure
@@ -26,7 +27,7 @@ from server import wire
 from server.auth.identity import Identity
 from server.auth.tokens import Tokens
 from server.config import Config
-from server.errors import Problem, explain, forbidden, invalid, too_many
+from server.errors import Problem, explain, forbidden, too_many
 from server.keys import CLOCK, CONFIG, HUB, LIVE, POOL, REGISTRY, REQUEST_ID, TELEMETRY, TOKENS
 from server.live import frames
 from server.live.hub import Hub
@@ -34,7 +35,8 @@ from server.live.lobby import Lobby
 from server.live.session import Ask, Authenticate, Close, CloseCode, Desk, Resync, Send, Session
 from server.live.upgrade import LiveResponse
 from server.live.watcher import Gate, Watcher
-from server.requests import client_address, path_id
+from server.operations import PUBLIC, Operation
+from server.requests import Query, client_address, path_id, read_query
 
 RETRY_MS_MIN: Final = 200
 RETRY_MS_PER_SOCKET: Final = 2
@@ -353,17 +355,24 @@ class LobbyConnection(Connection):
         return self.edge.lobby.fresh()
 
 
+class Since(Query):
+    """The last version seen, and the epoch it was seen in: what came after is sent instead of a snapshot."""
+
+    since: Annotated[int, Field(ge=0, lt=10**15)] | None = None
+    epoch: Annotated[int, Field(ge=0, lt=10**15)] | None = None
+
+
 async def showtime_socket(request: web.Request) -> web.StreamResponse:
     edge = request.app[LIVE]
     edge.admit(request)
     showtime_id = path_id(request, "showtime_id", "showtime")
-    since, epoch = _whole(request, "since"), _whole(request, "epoch")
+    query = read_query(request, Since)
     actor = await edge.showtimes.actor(showtime_id)
     number = actor.snapshot.number
     desk = Desk(showtime_id, number, lambda: mint_in(number, edge.clock.now()), request[REQUEST_ID])
     session = Session(edge.limits, desk, edge.config.rate_limit)
     return await _converse(
-        request, lambda transport: ShowtimeConnection(edge, session, transport, showtime_id, since, epoch)
+        request, lambda transport: ShowtimeConnection(edge, session, transport, showtime_id, query.since, query.epoch)
     )
 
 
@@ -403,12 +412,24 @@ async def send_everybody_away(app: web.Application) -> None:
     await app[LIVE].drain()
 
 
-ROUTES: Final = (
-    web.get("/api/v1/showtimes/{showtime_id}/live", showtime_socket),
-    web.get("/api/v1/me/live", my_socket),
-    web.get("/api/v1/me/stream", my_socket),
-    web.get("/api/v1/live", lobby_socket),
-)
+_SOCKET: Final = ("upgrade_required", "forbidden", "rate_limited")
+_MINE: Final = Operation(
+    "GET", "/api/v1/me/live", my_socket, "WebSocket: one's own holds, bookings and news.",
+    access=PUBLIC, answers={101: None}, problems=_SOCKET,
+)  # fmt: skip
+
+OPERATIONS: Final = (
+    Operation(
+        "GET", "/api/v1/showtimes/{showtime_id}/live", showtime_socket, "WebSocket: a seat map as it changes.",
+        access=PUBLIC, answers={101: None}, query=Since, problems=_SOCKET,
+    ),
+    _MINE,
+    _MINE.also("GET", "/api/v1/me/stream"),
+    Operation(
+        "GET", "/api/v1/live", lobby_socket, "WebSocket: how many seats are free, over all showtimes.",
+        access=PUBLIC, answers={101: None}, problems=_SOCKET,
+    ),
+)  # fmt: skip
 
 
 async def _converse(request: web.Request, connect: Callable[[asyncio.Transport], Connection]) -> web.StreamResponse:
@@ -453,15 +474,6 @@ def _result(ref: object, command: Command, reply: Reply | BaseException) -> byte
     if "seq" in body:
         return frames.done(ref, body)
     return frames.done(ref, body, reply.records[-1].version if reply.records else reply.state.version)
-
-
-def _whole(request: web.Request, name: str) -> int | None:
-    text = request.query.get(name)
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 15:
-        raise invalid(name, "must be a whole number")
-    return int(text)
 
 
 def _site(url: str) -> tuple[str, str, int] | None:
