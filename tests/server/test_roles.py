@@ -21,7 +21,7 @@ from tests.server.rest.cinema import Counter, fresh_key, open_counter
 LETTERS = dict(zip("GCUBMA", (GUEST, CUSTOMER, USHER, BOX_OFFICE, MANAGER, ADMIN), strict=True))
 
 # `all`: with or without a token. `proof`: with a token, or what proves as much in the body. Else the roles: Guest,
-# Customer, Usher, Box office, Manager, Admin. `other`: what somebody hears who has the role, but asks for others' things
+# Customer, Usher, Box office, Manager, Admin. `other`: what somebody hears who has the role but asks for others' things
 # (404) or for another theatre (403).
 TABLE = """
 # method path                                                        who     other
