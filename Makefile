@@ -1,6 +1,6 @@
 # Needed beforehand: python3 with pip, and make. Everything else is fetched into .tools and .venv of this folder.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check browser bench lock clean
+.PHONY: help run demo test check browser bench proof-power-cut proof-evenings proof-soak lock clean
 
 # Caches stay in this folder. Where HOME is empty, the user's own is looked up.
 export UV_CACHE_DIR := $(CURDIR)/.tools/cache
@@ -18,7 +18,7 @@ PYTHON := .venv/bin/python
 READY := .venv/ready
 
 help:
-	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 17
 
 run: $(READY)  ## Serve: set-up, embedded database, demo data on the first start
 	@exec $(PYTHON) -m server serve
@@ -37,6 +37,17 @@ check: $(READY)  ## Lint, format, types, import directions
 
 bench: $(READY)  ## Measure, beside the baselines, in one run (some minutes)
 	$(PYTHON) -m bench
+
+# The long versions of proofs that `make test` makes shortly.
+proof-power-cut: $(READY)  ## Kill server and database 20 times under load, and hold them to every promise (minutes)
+	$(PYTHON) -m tests.proofs.power_cut --rounds 20
+
+proof-evenings: $(READY)  ## Play 20,000 random evenings in which everything goes wrong (minutes)
+	$(PYTHON) -m tests.proofs.evenings --count 20000
+
+MINUTES ?= 10
+proof-soak: $(READY)  ## Run under steady load for MINUTES=10, watching for drift, leaks and errors
+	$(PYTHON) -m tests.proofs.soak --minutes $(MINUTES)
 
 lock: $(UV)  ## Resolve requirements.lock anew
 	$(UV) pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
