@@ -32,7 +32,7 @@ def begun(number: int, terms: Terms, now: Instant) -> tuple[tuple[Event, ...], I
     ends = min(terms.sales_close_at, terms.starts_at)
     if terms.sales_open_at <= now < ends:
         return (scheduled, SalesOpened()), ends
-    return (scheduled,), terms.sales_open_at
+    return (scheduled,), min(terms.sales_open_at, terms.starts_at)
 
 
 def block_seats(state: SeatMap, c: BlockSeats, now: Instant) -> Decision:

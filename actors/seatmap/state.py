@@ -230,7 +230,7 @@ def genesis(showtime_id: str, layout: Layout, first: Record) -> SeatMap:
         held=0,
         sold=0,
         blocked=0,
-        deadline=event.terms.sales_open_at,
+        deadline=min(event.terms.sales_open_at, event.terms.starts_at),
         memory=Memory.empty(since=1),
     )
 
