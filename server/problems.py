@@ -90,6 +90,7 @@ _OTHERS: Final = {
     "format_mismatch": (422, "The film or the screen does not have this format."),
     "has_sales": (409, "Tickets have been sold. It can be cancelled or archived, not deleted or moved without notice."),
     "has_showtimes": (409, "There are showtimes here."),
+    "in_use": (409, "Something else still refers to this."),
     "in_past": (422, "A showtime cannot begin in the past."),
     "language_mismatch": (422, "The film is not shown in this language."),
     "layout_in_use": (409, "A showtime or screen uses this layout."),

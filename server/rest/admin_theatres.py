@@ -15,7 +15,6 @@ from server.auth.details import Email, Name, Phone, Zone
 from server.auth.identity import ADMIN, MANAGER, caller, require_staff_of
 from server.cards import TheatreRecord, theatre_record
 from server.errors import Problem, invalid, not_found
-from server.idempotency import idempotent
 from server.keys import CLOCK, POOL
 from server.operations import Operation
 from server.requests import Body, Cursor, Page, Text, path_id, read_body, read_query
@@ -240,7 +239,7 @@ OPERATIONS: Final = (
     Operation(
         method="POST",
         path=_ALL,
-        handler=idempotent(add_theatre),
+        handler=add_theatre,
         summary="Open a theatre",
         access=frozenset((ADMIN,)),
         answers={201: TheatreRecord},
