@@ -126,6 +126,13 @@ GET    /api/v1/admin/theatre-applications                            A
 POST   /api/v1/admin/theatre-applications/{id}/approve               A
 POST   /api/v1/admin/theatre-applications/{id}/reject                A
 
+GET    /api/v1/admin/theatres                                        MA
+POST   /api/v1/admin/theatres                                        A
+GET    /api/v1/admin/theatres/{theatre_id}                           MA      403
+PATCH  /api/v1/admin/theatres/{theatre_id}                           MA      403
+PUT    /api/v1/admin/theatres/{theatre_id}                           MA      403
+DELETE /api/v1/admin/theatres/{theatre_id}                           MA      403
+
 GET    /api/v1/admin/showtimes                                       MA
 POST   /api/v1/admin/showtimes                                       MA      403
 POST   /api/v1/admin/showtimes/bulk                                  MA
@@ -210,7 +217,7 @@ class Stage:
                 return {"reason": "a power cut"}
             case "POST", "/admin/showtimes":
                 return {"movie_id": t["movie_id"], "screen_id": t["screen_id"], "starts_at": "2050-01-01T12:00:00Z"}
-            case "PATCH" | "PUT", path if path.startswith("/admin/showtimes"):
+            case "PATCH" | "PUT", path if path.startswith(("/admin/showtimes", "/admin/theatres", "/admin/screens")):
                 return {}
         return None
 
