@@ -298,8 +298,9 @@ async def has_upcoming_bookings(connection: Executor, account_id: str, now: Inst
 
 
 async def erase(connection: Connection, account_id: str, now: Instant) -> None:
-    """Forget who this was, everywhere. The id stays in the log and in bookings and names nobody any more."""
-    phone = await connection.fetchval("SELECT phone FROM account WHERE id = $1", account_id)
+    """Within a transaction: forget who this was. The id stays in the log and in bookings and names nobody any more."""
+    before = await lock(connection, account_id)
+    assert before is not None
     await connection.execute(
         """
         UPDATE account SET email = NULL, email_verified_at = NULL, display_name = '', phone = NULL,
@@ -310,17 +311,33 @@ async def erase(connection: Connection, account_id: str, now: Instant) -> None:
         """,
         account_id, moment(now),
     )  # fmt: skip
+    for table, column in (("booking_contact", "account_id"), ("letter_token", "account_id"), ("idempotency", "caller")):
+        await connection.execute(f"DELETE FROM {table} WHERE {column} = $1", account_id)
+    await connection.execute("DELETE FROM phone_code WHERE phone = $1", before.phone)
     await connection.execute("UPDATE session SET agent = '' WHERE account_id = $1", account_id)
-    await connection.execute("DELETE FROM booking_contact WHERE account_id = $1", account_id)
-    await connection.execute("DELETE FROM idempotency WHERE caller = $1", account_id)
-    await connection.execute("DELETE FROM letter_token WHERE account_id = $1", account_id)
-    await connection.execute("DELETE FROM phone_code WHERE phone = $1", phone)
+    await _forget_applicant(connection, before, now)
+
+
+async def _forget_applicant(connection: Connection, account: Account, now: Instant) -> None:
+    """Applications, what came of them, and the answers that whoever decided about them has had."""
     await connection.execute(
-        "DELETE FROM theatre_application WHERE account_id = $1 AND status <> 'approved'", account_id
+        "DELETE FROM theatre_application WHERE account_id = $1 AND status <> 'approved'", account.id
     )
     await connection.execute(
-        "UPDATE theatre_application SET contact = '{}', message = '' WHERE account_id = $1", account_id
+        "UPDATE theatre_application SET contact = '{}', message = '' WHERE account_id = $1", account.id
     )
+    for name, own in (("email", account.email), ("phone", account.phone)):
+        await connection.execute(
+            """
+            UPDATE theatre SET contact = contact - $1, revision = revision + 1, updated_at = $3
+            WHERE contact->>$1 = $2
+            """,
+            name, own, moment(now),
+        )  # fmt: skip
+    if account.email is not None:
+        await connection.execute(
+            "DELETE FROM idempotency WHERE position(convert_to($1, 'UTF8') IN body) > 0", account.email
+        )
 
 
 def from_row(row: asyncpg.Record) -> Account:

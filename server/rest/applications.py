@@ -20,7 +20,6 @@ from server.auth.entry import own_account
 from server.auth.grants import Grants
 from server.auth.identity import ADMIN, MEMBERS, caller
 from server.errors import Problem, not_found
-from server.idempotency import idempotent
 from server.keys import CLOCK, ERRANDS, LETTERS, LIMITER, POOL, SESSIONS
 from server.letters import approved_letter, rejected_letter
 from server.listings import after_start
@@ -213,7 +212,7 @@ _ADMIN: Final = frozenset({ADMIN})
 _MEMBERS: Final = frozenset(MEMBERS)
 OPERATIONS: Final = (
     Operation(
-        "POST", "/api/v1/theatre-applications", idempotent(apply), "Apply for a theatre of one's own.",
+        "POST", "/api/v1/theatre-applications", apply, "Apply for a theatre of one's own.",
         access=_MEMBERS, answers={201: TheatreApplication}, asks=TheatreWanted, problems=("rate_limited",),
     ),
     Operation(

@@ -182,12 +182,12 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST", "/api/v1/auth/refresh", refresh, "Exchange a refresh token, or the site's cookie, for a new pair.",
-        access=PUBLIC, answers={200: SignedIn}, asks=Refresh, headers=_COOKIE_SET,
+        access=PUBLIC, answers={200: SignedIn}, asks=Refresh, body_required=False, headers=_COOKIE_SET,
         problems=("refresh_invalid", "refresh_expired", "refresh_reused", "forbidden", "rate_limited"),
     ),
     Operation(
         "POST", "/api/v1/auth/logout", logout, "End this session, or all of one's sessions.",
-        access=PUBLIC, answers={204: None}, asks=Logout,
+        access=PUBLIC, answers={204: None}, asks=Logout, body_required=False,
         problems=("auth_required", "token_expired", "token_revoked", "forbidden"),
     ),
 )  # fmt: skip

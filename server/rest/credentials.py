@@ -218,6 +218,9 @@ OPERATIONS: Final = (
         "POST", "/api/v1/auth/otp/verify", verify_code, "Sign in, or prove one's number, with a code.",
         access=PUBLIC, answers={200: SignedIn}, asks=Code,
         headers={hdrs.SET_COOKIE: "The refresh token, for the site."},
-        problems=("otp_invalid", "otp_throttled", "phone_taken", "invalid_credentials", "rate_limited"),
+        problems=(
+            "otp_invalid", "otp_throttled", "phone_taken", "invalid_credentials", "auth_required", "token_expired",
+            "token_revoked",
+        ),
     ),
 )  # fmt: skip

@@ -1,8 +1,9 @@
 """One's own account over HTTP: read it, change it, and have it forgotten."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import field_validator
 
 from persistence import accounts
@@ -92,12 +93,13 @@ def _gone() -> Problem:
 
 
 _MEMBERS: Final = frozenset(MEMBERS)
+_TAGGED: Final[Mapping[str, str]] = {hdrs.ETAG: "The revision, for If-Match."}
 _CHANGE: Final = Operation(
     "PATCH", "/api/v1/auth/me", change_me, "Change one's own account, field by field.",
-    access=_MEMBERS, answers={200: User}, asks=Profile, problems=("precondition_failed",),
+    access=_MEMBERS, answers={200: User}, headers=_TAGGED, asks=Profile, problems=("precondition_failed",),
 )  # fmt: skip
 OPERATIONS: Final = (
-    Operation("GET", "/api/v1/auth/me", me, "One's own account.", access=SIGNED_IN, answers={200: User}),
+    Operation("GET", "/api/v1/auth/me", me, "One's own account.", SIGNED_IN, {200: User}, headers=_TAGGED),
     _CHANGE,
     _CHANGE.also("PUT", "/api/v1/auth/me"),
     Operation(

@@ -1,8 +1,9 @@
 """Members for administrators: find them, and say what they may do and where."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -139,9 +140,10 @@ def _member(account: Account) -> Member:
 
 
 _ADMIN: Final = frozenset({ADMIN})
+_TAGGED: Final[Mapping[str, str]] = {hdrs.ETAG: "The revision, for If-Match."}
 _CHANGE: Final = Operation(
     "PATCH", "/api/v1/admin/users/{id}", change_member, "Change what a member may do and where, or block it.",
-    access=_ADMIN, answers={200: Member}, asks=GrantsChange,
+    access=_ADMIN, answers={200: Member}, headers=_TAGGED, asks=GrantsChange,
     problems=("user_not_found", "last_admin", "precondition_failed"),
 )  # fmt: skip
 OPERATIONS: Final = (
@@ -151,7 +153,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "GET", "/api/v1/admin/users/{id}", one_member, "One member.",
-        access=_ADMIN, answers={200: Member}, problems=("user_not_found",),
+        access=_ADMIN, answers={200: Member}, headers=_TAGGED, problems=("user_not_found",),
     ),
     _CHANGE,
     _CHANGE.also("PUT", "/api/v1/admin/users/{id}"),

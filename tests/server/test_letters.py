@@ -15,6 +15,7 @@ from actors.ids import mint
 from server.errands import WAITING_MAX, Errands
 from server.errors import Problem
 from server.letters import Letter, LetterFolder, SmtpPost, Text, TextFolder, sender_at
+from tests.server.house import open_house
 
 NOW = 1_790_000_000_000
 SENDER = sender_at("https://tickets.example")
@@ -71,6 +72,15 @@ async def test_a_letter_goes_out_over_smtp(sink: tuple[Sink, str]) -> None:
     (envelope,) = handler.taken
     assert (envelope.mail_from, envelope.rcpt_tos) == ("no-reply@tickets.example", ["ana@example.com"])
     assert message_from_bytes(envelope.content, policy=default).get_content().strip() == sent.text.strip()
+
+
+async def test_with_a_server_the_house_sends_its_letters_there(sink: tuple[Sink, str], database_url: str) -> None:
+    handler, url = sink
+    async with open_house(database_url, smtp_url=url) as house:
+        await house.member(email="ana@example.com")
+        await house.errands()
+        assert await house.letters("ana@example.com") == []
+    assert [envelope.rcpt_tos for envelope in handler.taken] == [["ana@example.com"]]
 
 
 async def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(sink: tuple[Sink, str]) -> None:

@@ -130,6 +130,13 @@ async def test_who_is_erased_leaves_no_trace_but_the_bookings_and_the_log(house:
     refused = await house.ask("DELETE", "/auth/me", token=token)
     assert await code_of(refused) == (409, "upcoming_bookings")
 
+    wanted = {"name": "Cine Ana", "city": "Ulm"}
+    made = await expect(await house.post("/theatre-applications", wanted, token=token), 201)
+    admin = counter.person("admin")
+    decided = await admin.post(f"/admin/theatre-applications/{made['id']}/approve", key=fresh_key())
+    assert (await expect(decided, 200))["contact"]["email"] == EMAIL
+    fresh = await expect(await house.post("/auth/refresh", {"refresh_token": ana["refresh_token"]}), 200)
+    token = fresh["access_token"]
     await pool.execute("UPDATE showtime SET starts_at = now() - interval '3 days', ends_at = now() - interval '2 days'")
     log = await pool.fetch("SELECT * FROM event ORDER BY showtime_id, version")
     assert (await house.ask("DELETE", "/auth/me", token=token)).status == 202
