@@ -20,7 +20,7 @@ from actors.seatmap.events import Event, Line, Record, Ticket
 from actors.seatmap.layout import Layout
 from actors.seatmap.memory import Memory
 from actors.seatmap.state import Booking, BookingStatus, Claim, Hold, Sales, SeatMap, SeatState, Status
-from actors.seatmap.terms import Instant, OrphanRule, RefundStep, Tariff, Terms
+from actors.seatmap.terms import Instant, OrphanRule, PriceRule, RefundStep, Tariff, Terms
 
 EVENT_SCHEMA: Final = e.SCHEMA
 SNAPSHOT_SCHEMA: Final = 1
@@ -67,6 +67,7 @@ def _thawed(kind: type) -> Build:
 
 
 _LINE: Final = attrgetter("seat", "category", "ticket_type", "amount", "fee", "tax")
+_MARKED_LINE: Final = attrgetter("seat", "category", "ticket_type", "amount", "fee", "tax", "rules", "discount")
 _TICKET: Final = attrgetter("id", "seat")
 _line: Final = _thawed(Line)
 _ticket: Final = _thawed(Ticket)
@@ -76,11 +77,17 @@ _ACTORS: Final[Mapping[str, ActorKind]] = {kind.value: kind for kind in ActorKin
 
 
 def _lines_out(lines: Iterable[Line]) -> list[Any]:
-    return [_LINE(line) for line in lines]
+    """Most seats cost what the list says, and then nothing is written of rules and discounts."""
+    return [_MARKED_LINE(line) if line.rules or line.discount else _LINE(line) for line in lines]
 
 
 def _lines_in(plain: Iterable[Any]) -> tuple[Line, ...]:
-    return tuple([_line(*values) for values in plain])
+    return tuple([_line(*values) if len(values) == 6 else _marked_line(*values) for values in plain])
+
+
+def _marked_line(*values: Any) -> Line:
+    marked: Line = _line(*values[:6], tuple(values[6]), values[7])
+    return marked
 
 
 def _tickets_out(tickets: Iterable[Ticket]) -> list[Any]:
@@ -100,7 +107,16 @@ def _tariff_out(tariff: Tariff) -> dict[str, Any]:
 
 def _tariff_in(plain: Mapping[str, Any]) -> Tariff:
     prices = {category: dict(pairs) for category, pairs in plain["prices"]}
-    return Tariff(**{**plain, "prices": prices})
+    return Tariff(**{**plain, "prices": prices, "rules": rules_in(plain.get("rules", ()))})
+
+
+def rules_in(plain: Iterable[Mapping[str, Any]]) -> tuple[PriceRule, ...]:
+    """Price rules from plain JSON values."""
+    return tuple(PriceRule(**_with_tuples(rule)) for rule in plain)
+
+
+def _with_tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(said) if isinstance(said, list) else said for name, said in plain.items()}
 
 
 def terms_out(terms: Terms) -> dict[str, Any]:
@@ -156,6 +172,7 @@ _FIELDS: Final[Mapping[str, tuple[type, str]]] = {
     ),
     "seats_blocked": (e.SeatsBlocked, "seats kind reason"),
     "seats_unblocked": (e.SeatsUnblocked, "seats"),
+    "prices_changed": (e.PricesChanged, "tariff"),
 }
 
 # How fields that are no plain JSON value are written and read.
@@ -163,6 +180,7 @@ _CONVERT: Final[Mapping[str, tuple[Convert | None, Convert]]] = {
     "lines": (_lines_out, _lines_in),
     "tickets": (_tickets_out, _tickets_in),
     "terms": (terms_out, terms_in),
+    "tariff": (_tariff_out, _tariff_in),
     "kind": (None, BlockKind),
     "seats": (None, tuple),
     "freed": (None, tuple),

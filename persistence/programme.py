@@ -14,6 +14,7 @@ import asyncpg
 import orjson
 
 from actors.seatmap.terms import Instant, RefundStep, Tariff, Terms
+from persistence.codec import rules_in
 from persistence.database import Executor
 from persistence.moments import instant, moment
 
@@ -130,6 +131,12 @@ class NewShowtime:
     draft: bool = False
 
 
+def tariff_of(stored: str) -> Tariff:
+    """A tariff as its row has it."""
+    plain = orjson.loads(stored)
+    return Tariff(**{**plain, "rules": rules_in(plain.get("rules", ()))})
+
+
 def business_date(at: Instant, time_zone: str) -> date:
     """The cinema day of a moment."""
     return (moment(at).astimezone(ZoneInfo(time_zone)) - timedelta(hours=DAY_BEGINS_HOUR)).date()
@@ -207,7 +214,7 @@ async def showtime(connection: Executor, showtime_id: str) -> ShowtimeDetail | N
         return None
     return ShowtimeDetail(
         showtime=showtime_of(row),
-        tariff=Tariff(**orjson.loads(row["tariff"])),
+        tariff=tariff_of(row["tariff"]),
         refund_policy=tuple(RefundStep(**step) for step in orjson.loads(row["refund_policy"])),
         hold_seconds=row["hold_seconds"],
         seats_per_customer_max=row["seats_per_customer_max"],

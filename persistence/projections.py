@@ -33,6 +33,7 @@ _UNPROJECTED: Final = frozenset(
         e.HoldExpired,
         e.SeatsBlocked,
         e.SeatsUnblocked,
+        e.PricesChanged,
     )
 )
 

@@ -8,14 +8,14 @@ the other, the loser learns who was faster, and the journal never waits for a pl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import orjson
 
 from actors.seatmap import house
 from actors.seatmap.commands import Cause
-from actors.seatmap.terms import Instant, OrphanRule, RefundStep, Tariff, Terms
+from actors.seatmap.terms import Instant, OrphanRule, RefundStep, Terms
 from persistence.database import Connection, Executor
 from persistence.journal import schedule_all
 from persistence.moments import instant, moment
@@ -28,6 +28,7 @@ from persistence.programme import (
     conditions,
     put_showtimes,
     showtime_of,
+    tariff_of,
 )
 
 HOLD_FACTOR_MAX: Final = 2
@@ -312,7 +313,6 @@ def _planned(row: asyncpg.Record) -> Planned:
 
 
 def _terms(row: asyncpg.Record) -> Terms:
-    tariff: dict[str, Any] = orjson.loads(row["tariff"])
     return Terms(
         movie_id=str(row["movie_id"]),
         screen_id=str(row["screen_id"]),
@@ -321,7 +321,7 @@ def _terms(row: asyncpg.Record) -> Terms:
         ends_at=instant(row["ends_at"]),
         sales_open_at=instant(row["sales_open_at"]),
         sales_close_at=instant(row["sales_close_at"]),
-        tariff=Tariff(**tariff),
+        tariff=tariff_of(row["tariff"]),
         refund_policy=tuple(RefundStep(**step) for step in orjson.loads(row["refund_policy"])),
         hold_seconds=row["hold_seconds"],
         hold_seconds_max=HOLD_FACTOR_MAX * row["hold_seconds"],

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from aiohttp import web
 from typing_extensions import TypedDict
 
-from actors.seatmap.pricing import line
+from actors.seatmap.pricing import ruled_line
 from actors.seatmap.terms import Instant, Tariff
 from actors.seatmap.view import FEW_LEFT_PART, FEW_LEFT_SEATS, public_status
 from persistence import programme
@@ -191,7 +191,7 @@ def planned_card(request: web.Request, planned: Planned) -> PlannedCard:
 
 def _prices(tariff: Tariff) -> list[PriceLine]:
     quotes = [
-        line(tariff, "", category, ticket_type)
+        ruled_line(tariff, "", category, ticket_type)
         for category, by_type in tariff.prices.items()
         for ticket_type in by_type
     ]

@@ -281,12 +281,14 @@ def _tariff(asked: Wishes, hall: Hall, present: Planned | None) -> Tariff:
     default = usual if usual is not None else _most_usual(prices)
     if missing := [category for category in hall.categories if default not in prices[category]]:
         raise _unpriced(missing, f"has no price for the ticket type {default}")
-    return Tariff(
+    beside = before or Tariff(hall.currency, {}, default, 0, 0, time_zone=hall.time_zone)
+    return replace(
+        beside,
         currency=hall.currency,
         prices={category: prices[category] for category in hall.categories},
         default_ticket_type=default,
-        fee=_or(asked.fee, before.fee if before else 0),
-        tax_bps=_or(asked.tax_bps, before.tax_bps if before else 0),
+        fee=_or(asked.fee, beside.fee),
+        tax_bps=_or(asked.tax_bps, beside.tax_bps),
     )
 
 

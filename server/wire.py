@@ -23,6 +23,7 @@ from server.shapes import Money
 
 Json = dict[str, Any]
 Answer = tuple[int, Json]
+_UNMARKED: Final[Json] = {}
 
 REFUSALS: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.COMMAND_ID_REUSED: (422, "This key was already used for a different request."),
@@ -54,6 +55,8 @@ REFUSALS: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.ALREADY_CANCELLED: (409, "This has already been cancelled or has expired."),
     Refusal.PAST_DEADLINE: (409, "It is too late for that."),
     Refusal.SEAT_NOT_IN_BOOKING: (422, "{seats} is not part of this booking."),
+    Refusal.CATEGORY_UNPRICED: (422, "The category {categories} has no price."),
+    Refusal.CURRENCY_DIFFERS: (422, "This showtime is sold in {currency}."),
     Refusal.HAS_SALES: (409, "Tickets have been sold. Ask again with notify to change it and tell everybody."),
 }
 
@@ -197,10 +200,19 @@ def seats(lines: Iterable[Line], currency: str) -> list[Json]:
             "price": {"amount": line.amount, "currency": currency},
             "fee": {"amount": line.fee, "currency": currency},
             "tax": {"amount": line.tax, "currency": currency},
-            "total": {"amount": line.amount + line.fee + line.tax, "currency": currency},
+            "total": {"amount": line.amount + line.fee + line.tax - line.discount, "currency": currency},
+            **(_marks(line, currency) if line.rules or line.discount else _UNMARKED),
         }
         for line in lines
     ]
+
+
+def _marks(line: Line, currency: str) -> Json:
+    """Why a seat costs something else than the list says."""
+    marks: Json = {"rules": list(line.rules)} if line.rules else {}
+    if line.discount:
+        marks["discount"] = money(line.discount, currency)
+    return marks
 
 
 def sums(lines: Sequence[Line], currency: str) -> Json:
@@ -209,7 +221,7 @@ def sums(lines: Sequence[Line], currency: str) -> Json:
         "subtotal": money(sum(line.amount for line in lines), currency),
         "fees": money(sum(line.fee for line in lines), currency),
         "tax": money(sum(line.tax for line in lines), currency),
-        "discount": money(0, currency),
+        "discount": money(sum(line.discount for line in lines), currency),
         "total": money(sum(line.total for line in lines), currency),
         "currency": currency,
     }
@@ -413,6 +425,7 @@ _ANSWERS: Final[Mapping[type[Command], Callable[[Reply, Any], Answer]]] = {
     c.OpenSales: _house,
     c.CloseSales: _house,
     c.Reschedule: _house,
+    c.Reprice: _house,
     c.CancelShowtime: _showtime_cancelled,
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from actors.seatmap.terms import Instant
+from actors.seatmap.terms import Instant, Tariff
 from actors.seatmap.values import dataclass
 
 
@@ -158,6 +158,13 @@ class UnblockSeats(Command):
 @dataclass(frozen=True, slots=True)
 class OpenSales(Command):
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class Reprice(Command):
+    """Sell at other prices from now on. The tariff's version is counted by the showtime, not by who asks."""
+
+    tariff: Tariff
 
 
 @dataclass(frozen=True, slots=True)

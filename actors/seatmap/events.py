@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from actors.seatmap.commands import BlockKind, Cause
-from actors.seatmap.terms import Instant, Terms
+from actors.seatmap.terms import Instant, Tariff, Terms
 from actors.seatmap.values import dataclass
 
 SCHEMA: Final = 1
@@ -16,7 +16,10 @@ SCHEMA: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One seat with its quote, in minor units: `amount` base price, `fee` and `tax` on top."""
+    """One seat with its quote, in minor units: `amount` price without tax, `fee` and `tax` on top, `discount` off.
+
+    `rules` are the price rules that have gone into the amount.
+    """
 
     seat: str
     category: str
@@ -24,10 +27,12 @@ class Line:
     amount: int
     fee: int
     tax: int
+    rules: tuple[str, ...] = ()
+    discount: int = 0
 
     @property
     def total(self) -> int:
-        return self.amount + self.fee + self.tax
+        return self.amount + self.fee + self.tax - self.discount
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +225,13 @@ class SeatsUnblocked:
     seats: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PricesChanged:
+    """For whoever holds from now on. Holds and bookings keep what they were quoted."""
+
+    tariff: Tariff
+
+
 Event = (
     ShowtimeScheduled
     | ShowtimeRescheduled
@@ -241,6 +253,7 @@ Event = (
     | BookingCancelled
     | SeatsBlocked
     | SeatsUnblocked
+    | PricesChanged
 )
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from actors.seatmap import pricing
+from actors.seatmap import price_rules, pricing
 from actors.seatmap.best_available import NoBlock, best_available
 from actors.seatmap.commands import ActorKind, BestAvailable, Cause, ChangeHold, HoldSeats, ReleaseHold, RenewHold
-from actors.seatmap.events import HoldChanged, HoldReleased, HoldRenewed, SeatsHeld
+from actors.seatmap.events import HoldChanged, HoldReleased, HoldRenewed, Line, SeatsHeld
 from actors.seatmap.layout import Layout
 from actors.seatmap.orphans import orphans
 from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
@@ -40,11 +40,19 @@ def held(
     return SeatsHeld(
         hold_id,
         cause.actor_id,
-        pricing.quote(state.layout, terms.tariff, seats, ticket_types),
+        quote(state, seats, ticket_types, now),
         now + terms.hold_seconds * 1_000,
         terms.renewals_max,
         next_to_each_other(state.layout, seats),
     )
+
+
+def quote(state: SeatMap, seats: Sequence[str], ticket_types: Mapping[str, str], now: Instant) -> tuple[Line, ...]:
+    """What these seats cost somebody who asks now."""
+    tariff = state.terms.tariff
+    if not tariff.rules:
+        return pricing.quote(state.layout, tariff, seats, ticket_types)
+    return pricing.quote(state.layout, tariff, seats, ticket_types, price_rules.applying(state, now))
 
 
 def change_hold(state: SeatMap, c: ChangeHold, now: Instant) -> Decision:
@@ -57,7 +65,9 @@ def change_hold(state: SeatMap, c: ChangeHold, now: Instant) -> Decision:
         return Refused(Refusal.SEAT_NOT_IN_HOLD, dict.fromkeys(missing, "not_in_hold"))
     kept = [line.seat for line in hold.lines if line.seat not in c.remove]
     seats = (*kept, *c.add)
-    ticket_types = {line.seat: line.ticket_type for line in hold.lines if line.seat in kept} | dict(c.ticket_types)
+    asked = c.ticket_types
+    quoted = {n.seat: n for n in hold.lines if n.seat in kept and asked.get(n.seat, n.ticket_type) == n.ticket_type}
+    ticket_types = {seat: ticket_type for seat, ticket_type in asked.items() if seat not in quoted}
     taken = {seat: claim for seat, claim in state.taken.items() if claim.by != hold.id}
     if no := (
         _malformed(state, seats, ticket_types)
@@ -66,7 +76,9 @@ def change_hold(state: SeatMap, c: ChangeHold, now: Instant) -> Decision:
         or (_lone_seat(state, c.cause, taken, seats) if c.add else None)  # giving a seat back is always welcome
     ):
         return no
-    lines = pricing.quote(state.layout, state.terms.tariff, seats, ticket_types)
+    if others := [seat for seat in seats if seat not in quoted]:
+        quoted |= {line.seat: line for line in quote(state, others, ticket_types, now)}
+    lines = tuple([quoted[seat] for seat in seats])
     if lines == hold.lines:
         return Accepted(())
     return Accepted(

@@ -3,10 +3,11 @@
 import dataclasses
 
 from actors.seatmap.bookings import cancelled
-from actors.seatmap.commands import BlockSeats, CancelShowtime, CloseSales, OpenSales, Reschedule, UnblockSeats
+from actors.seatmap.commands import BlockSeats, CancelShowtime, CloseSales, OpenSales, Reprice, Reschedule, UnblockSeats
 from actors.seatmap.events import (
     Event,
     HoldReleased,
+    PricesChanged,
     SalesClosed,
     SalesOpened,
     SeatsBlocked,
@@ -92,6 +93,20 @@ def reschedule(state: SeatMap, c: Reschedule, now: Instant) -> Decision:
     if not c.notify and any(booking.status in _LIVE for booking in state.bookings.values()):
         return Refused(Refusal.HAS_SALES)
     return Accepted((ShowtimeRescheduled(terms),))
+
+
+def reprice(state: SeatMap, c: Reprice, now: Instant) -> Decision:
+    if no := _ended(state):
+        return no
+    before = state.terms.tariff
+    if c.tariff.currency != before.currency:
+        return Refused(Refusal.CURRENCY_DIFFERS, facts={"currency": before.currency})
+    usual = c.tariff.default_ticket_type
+    if missing := [each.key for each in state.layout.categories if usual not in c.tariff.prices.get(each.key, ())]:
+        return Refused(Refusal.CATEGORY_UNPRICED, facts={"categories": missing})
+    if dataclasses.replace(c.tariff, version=before.version) == before:
+        return Accepted(())
+    return Accepted((PricesChanged(dataclasses.replace(c.tariff, version=before.version + 1)),))
 
 
 def _unknown(state: SeatMap, seats: tuple[str, ...]) -> Refused | None:

@@ -41,6 +41,8 @@ class Refusal(StrEnum):
     PAST_DEADLINE = "past_deadline"
     SEAT_NOT_IN_BOOKING = "seat_not_in_booking"
     HAS_SALES = "has_sales"
+    CATEGORY_UNPRICED = "category_unpriced"
+    CURRENCY_DIFFERS = "currency_differs"
 
 
 @dataclass(frozen=True, slots=True)

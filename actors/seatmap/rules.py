@@ -31,6 +31,7 @@ STAFF_ONLY: Final = frozenset(
         commands.CloseSales,
         commands.CancelShowtime,
         commands.Reschedule,
+        commands.Reprice,
     }
 )
 
@@ -98,5 +99,6 @@ _RULES: Final[Mapping[type[Command], Rule]] = {
     commands.CloseSales: house.close_sales,
     commands.CancelShowtime: house.cancel_showtime,
     commands.Reschedule: house.reschedule,
+    commands.Reprice: house.reprice,
     commands.Expire: _nothing,
 }

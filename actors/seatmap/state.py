@@ -272,6 +272,10 @@ def _rescheduled(draft: Draft, event: e.ShowtimeRescheduled, _at: Instant) -> No
     draft.deadline = 0  # every time has moved: look at all of them
 
 
+def _prices_changed(draft: Draft, event: e.PricesChanged, _at: Instant) -> None:
+    draft.terms = dataclasses.replace(draft.terms, tariff=event.tariff)
+
+
 def _started(draft: Draft, _event: e.ShowtimeStarted, _at: Instant) -> None:
     draft.status = Status.RUNNING
 
@@ -421,4 +425,5 @@ _EVOLVE: Final[Mapping[type, Callable[[Draft, Any, Instant], None]]] = {
     e.BookingCancelled: _booking_cancelled,
     e.SeatsBlocked: _blocked,
     e.SeatsUnblocked: _unblocked,
+    e.PricesChanged: _prices_changed,
 }

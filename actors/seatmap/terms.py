@@ -15,11 +15,38 @@ class OrphanRule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PriceRule:
+    """A change of prices while something is so; everything it names must be so at once, what is empty is always so.
+
+    `weekdays` (1 Monday to 7 Sunday) are cinema days, which begin at six; `hour_since ≤ hour < hour_until` is the local
+    hour of the start, over midnight when `hour_until` is the smaller; lead time is counted in hours before the start,
+    occupancy in percent of the seats that can be sold, before this hold; both bounds belong to it. Where a rule
+    applies, the price stays within its `price_min` and `price_max`.
+    """
+
+    name: str
+    adjust_bps: int = 0
+    adjust_amount: int = 0
+    price_min: int | None = None
+    price_max: int | None = None
+    weekdays: tuple[int, ...] = ()
+    hour_since: int = 0
+    hour_until: int = 24
+    lead_hours_min: int = 0
+    lead_hours_max: int | None = None
+    occupancy_pct_min: int = 0
+    occupancy_pct_max: int = 100
+    categories: tuple[str, ...] = ()
+    ticket_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Tariff:
     """Prices of a showtime in minor units of one currency.
 
     `prices[category][ticket_type]` is the base price of a seat; `fee` is added for each ticket; `tax_bps` (hundredths
-    of a percent) is charged on price plus fee. `default_ticket_type` is used when a customer names none.
+    of a percent) is charged on price plus fee, or with `tax_included` is a part of both. `default_ticket_type` is used
+    when a customer names none. `time_zone` is whose weekdays and hours the rules mean; `version` counts the changes.
     """
 
     currency: str
@@ -27,6 +54,10 @@ class Tariff:
     default_ticket_type: str
     fee: int
     tax_bps: int
+    tax_included: bool = False
+    rules: tuple[PriceRule, ...] = ()
+    time_zone: str = "UTC"
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from journal_house import NOW, after
 from actors.ids import mint
 from actors.seatmap import events as e
 from actors.seatmap.commands import ActorKind, BlockKind, Cause
-from actors.seatmap.events import Event, Record
+from actors.seatmap.events import Event, HoldChanged, Line, PricesChanged, Record
 from actors.seatmap.state import genesis
-from actors.seatmap.terms import OrphanRule, RefundStep, Tariff, Terms
+from actors.seatmap.terms import OrphanRule, PriceRule, RefundStep, Tariff, Terms
 from persistence import codec
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -112,3 +112,15 @@ def test_a_snapshot_is_read_back_as_the_state_it_was() -> None:
     assert [getattr(back, name) for name in state.__slots__ if name != "memory"] == [
         getattr(state, name) for name in state.__slots__ if name != "memory"
     ]
+
+
+def test_marks_on_seats_and_rules_of_tariffs_are_read_back_as_they_were() -> None:
+    lines = (Line("A1", "box", "adult", 5, 1, 2), Line("A2", "box", "adult", 5, 1, 2, ("late", "full"), 3))
+    tariff = Tariff(
+        "KWD", {"box": {"adult": 5, "a": 1}}, "adult", 1, 500, tax_included=True,
+        rules=(PriceRule("late", 100, 2, 3, None, weekdays=(6, 7), categories=("box",)),), time_zone="Asia/Kuwait",
+        version=4,
+    )  # fmt: skip
+    cause = Cause("", ActorKind.STAFF, "desk")
+    for event in (HoldChanged("h", "ana", lines, (), NOW, 1, next_to_each_other=True), PricesChanged(tariff)):
+        assert there_and_back(Record(3, NOW, cause, event)) == Record(3, NOW, cause, event)
