@@ -7,7 +7,7 @@ can open.
 import asyncio
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, SMTPUTF8
 from email.utils import formatdate
 from pathlib import Path
 from typing import Final, Protocol
@@ -115,7 +115,7 @@ def sender_at(public_url: str | None) -> str:
 
 
 def envelope(letter: Letter, sender: str) -> EmailMessage:
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=SMTP if letter.to.isascii() else SMTPUTF8)
     message["From"] = sender
     message["To"] = letter.to
     message["Subject"] = letter.subject

@@ -1,6 +1,7 @@
 """E-mail addresses: one spelling for each, since an account is found by it."""
 
 import re
+import unicodedata
 from typing import Final
 
 ADDRESS_LENGTH_MAX: Final = 254
@@ -8,8 +9,13 @@ _is_address: Final = re.compile(r"[^@\s\x00-\x1f<>(),;:\\\"\[\]]{1,64}@[^@\s.,;<
 
 
 def folded(text: str) -> str:
-    """The address as it is stored. ValueError for what is none."""
-    address = text.strip().lower()
-    if len(address) > ADDRESS_LENGTH_MAX or not _is_address(address):
+    """The address as it is stored. ValueError for what is none.
+
+    Characters that cannot be seen are refused, and so are those that our Unicode does not know: the database's may know
+    another lower case for them.
+    """
+    address = unicodedata.normalize("NFC", text.strip()).lower()
+    strange = not address.isascii() and any(unicodedata.category(one)[0] in "CZ" for one in address)
+    if strange or len(address) > ADDRESS_LENGTH_MAX or not _is_address(address):
         raise ValueError("this is not an e-mail address")
     return address
