@@ -242,6 +242,7 @@ class PgJournal:
                 codec.SNAPSHOT_SCHEMA,
                 codec.snapshot_out(state),
                 state.free,
+                state.number,
             )
         except _WORLD as error:
             _down(error)
@@ -251,16 +252,19 @@ class PgJournal:
         head = await self._pool.fetchrow(statements.ACQUIRE, showtime_id, codec.SNAPSHOT_SCHEMA)
         if head is None:
             raise UnknownShowtime(showtime_id)
-        epoch, version, kept = head
+        epoch, version, number, kept = head
         # Nobody has ever refused anything in the name of a showtime that is awake for the first time.
         refused = await refusals.kept(self._pool, showtime_id, self._limits.refusals_read_max) if epoch > 1 else {}
-        if kept is None:
+        snapshot = await self._snapshot_in(kept) if kept is not None else None
+        if snapshot is None or snapshot.number != number:  # another number: of a log that was withdrawn
             state = await read_on(self._pool, self._layouts, showtime_id, None, version, epoch)
             return Loaded(epoch, state, refused=refused)
-        snapshot = codec.snapshot_in(kept, await self._layouts.layout(codec.snapshot_layout(kept)))
         older = await self._pool.fetch(statements.KEYS, showtime_id, snapshot.version)
         state = await read_on(self._pool, self._layouts, showtime_id, snapshot, version, epoch)
         return Loaded(epoch, state, snapshot.version, frozenset(row[0] for row in older), refused)
+
+    async def _snapshot_in(self, kept: bytes) -> SeatMap:
+        return codec.snapshot_in(kept, await self._layouts.layout(codec.snapshot_layout(kept)))
 
     async def _open(self) -> None:
         """A fresh writer connection, vetted and prepared."""

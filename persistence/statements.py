@@ -158,7 +158,7 @@ VET: Final = "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('fsy
 # read afterwards, in a statement of its own.
 ACQUIRE: Final = """
 UPDATE stream s SET epoch = epoch + 1 WHERE showtime_id = $1
-RETURNING epoch, version, (
+RETURNING epoch, version, number, (
     SELECT state FROM snapshot k WHERE k.showtime_id = s.showtime_id AND k.schema = $2 AND k.version <= s.version)"""
 
 HEAD: Final = "SELECT epoch, version, number FROM stream WHERE showtime_id = $1"
@@ -177,13 +177,15 @@ KEYS: Final = "SELECT DISTINCT key::text FROM event WHERE showtime_id = $1 AND k
 LOCATE: Final = "SELECT showtime_id::text FROM stream WHERE number = $1"
 DEADLINES: Final = "SELECT showtime_id::text, deadline FROM stream WHERE deadline IS NOT NULL"
 
+# A snapshot of a log that was withdrawn meanwhile comes too late: the showtime has another number now.
 SNAPSHOT: Final = """
 WITH kept AS (
-    INSERT INTO snapshot AS k (showtime_id, version, schema, state) VALUES ($1, $2, $3, $4)
+    INSERT INTO snapshot AS k (showtime_id, version, schema, state)
+    SELECT $1, $2, $3, $4 FROM stream WHERE showtime_id = $1 AND number = $6
     ON CONFLICT (showtime_id) DO UPDATE SET
         version = excluded.version, schema = excluded.schema, state = excluded.state, taken_at = now()
     WHERE k.version < excluded.version OR k.schema <> excluded.schema)
-UPDATE showtime SET free_seats = $5, version = $2 WHERE id = $1 AND version < $2"""
+UPDATE showtime SET free_seats = $5, version = $2 WHERE id = $1 AND version < $2 AND number = $6"""
 
 
 def append_arguments(batch: Sequence[Append]) -> list[str]:

@@ -247,12 +247,16 @@ async def publish(connection: Connection, drafts: Sequence[NewShowtime], now: In
 
 
 async def withdraw(connection: Connection, showtime_id: str) -> None:
-    """Make a showtime a draft again: its log goes, and whoever still writes to it is shut out. HasSales."""
+    """Make a showtime a draft again: its log goes, and whoever still writes to it is shut out. HasSales.
+
+    It gets another number, so that ids from the old log lead nowhere and a late snapshot of it is told apart.
+    """
     epoch = await _forget_log(connection, showtime_id)
     await connection.execute(
         """
         UPDATE showtime SET status = 'draft', sales = 'not_open', version = 0, free_seats = capacity,
-            epoch_floor = greatest(epoch_floor, $2), revision = revision + 1
+            epoch_floor = greatest(epoch_floor, $2), revision = revision + 1,
+            number = nextval(pg_get_serial_sequence('showtime', 'number'))
         WHERE id = $1
         """,
         showtime_id, epoch + 1,
@@ -296,7 +300,7 @@ async def _forget_log(connection: Connection, showtime_id: str) -> int:
     epoch = await connection.fetchval("SELECT epoch FROM stream WHERE showtime_id = $1 FOR UPDATE", showtime_id)
     if await is_sold(connection, showtime_id):
         raise HasSales(showtime_id)
-    for table in ("event", "snapshot", "stream"):
+    for table in ("event", "snapshot", "refusal", "stream"):
         await connection.execute(f"DELETE FROM {table} WHERE showtime_id = $1", showtime_id)
     return int(epoch or 0)
 

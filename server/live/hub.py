@@ -16,6 +16,7 @@ from actors.seatmap.state import SeatMap
 from actors.seatmap.terms import Instant
 from server.live import frames
 from server.live.limits import Limits
+from server.live.session import CloseCode
 from server.live.watcher import Watcher
 
 LOAD_WINDOW_MS: Final = 100
@@ -153,6 +154,12 @@ class Hub:
                 room.due.cancel()
             del self._rooms[showtime_id]
             self.on_watched(showtime_id, bool(room.watchers))
+
+    def gone(self, showtime_id: str) -> None:
+        """There is no such showtime any more."""
+        if (room := self._rooms.get(showtime_id)) is not None:
+            for watcher in room.members:
+                watcher.close(CloseCode.GONE, "this showtime does not exist any more")
 
     def resync(self, watcher: Watcher, showtime_id: str) -> None:
         """One snapshot, unless the socket is behind and will get one anyway."""

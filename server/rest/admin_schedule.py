@@ -19,7 +19,7 @@ from server.idempotency import idempotent
 from server.keys import CLOCK, PLANNING, POOL, REGISTRY
 from server.operations import Operation
 from server.planning import film_of, planner
-from server.requests import Body, Day, Id, read_body
+from server.requests import Body, Id, read_body
 from server.responses import answer
 from server.series import Candidate, Clash, Slot, copied, on_days, on_the_wall, settle, slot, span, wished
 from server.timetable import Place, Showing, demand_published, overlap
@@ -31,7 +31,7 @@ WEEK_DAYS: Final = 7
 
 
 def _day(text: object) -> object:
-    if not isinstance(text, str):
+    if not isinstance(text, str) or len(text) != len("2026-11-21") or text[:2] not in ("20", "21"):
         raise ValueError("a day looks like 2026-11-21")
     return date.fromisoformat(text)
 
@@ -42,7 +42,7 @@ def _clock_time(text: object) -> object:
     return time.fromisoformat(text)
 
 
-BodyDay = Annotated[Day, BeforeValidator(_day)]
+BodyDay = Annotated[date, BeforeValidator(_day)]
 ClockTime = Annotated[time, BeforeValidator(_clock_time)]
 Weekday = Annotated[int, Field(ge=1, le=7)]
 

@@ -6,6 +6,7 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from actors.ids import mint
+from actors.seatmap.state import NEVER
 from persistence import timetable
 from persistence.moments import instant
 from persistence.programme import Overlap, ProgrammeFilter
@@ -13,7 +14,7 @@ from persistence.timetable import HasSales, Planned
 from server.auth.identity import ADMIN, MANAGER, Identity, caller, require_staff_of
 from server.errors import invalid, not_found
 from server.idempotency import idempotent
-from server.keys import CLOCK, PLANNING, POOL, REGISTRY
+from server.keys import CLOCK, HUB, PLANNING, POOL, REGISTRY
 from server.listings import PlannedCard, after_start, days_from, planned_card
 from server.operations import Operation
 from server.planning import (
@@ -130,7 +131,7 @@ async def delete_showtime(request: web.Request) -> web.Response:
             await timetable.delete(connection, showtime_id)
         except HasSales:
             raise has_sales() from None
-    await request.app[REGISTRY].renew(showtime_id)
+    await _leave(request, showtime_id)
     return no_content()
 
 
@@ -226,9 +227,17 @@ async def _change(request: web.Request, asked: Changes) -> web.Response:
         await registry.actor(showtime_id)  # awake before a connection is held, because waking needs one too
     async with request.app[PLANNING], request.app[POOL].acquire() as connection, connection.transaction():
         due_at = await change(request, connection, who, showtime_id, asked, present.terms.screen_id)
-    if due_at is not None:
+    if due_at == NEVER:
+        await _leave(request, showtime_id)
+    elif due_at is not None:
         await registry.renew(showtime_id, due_at)
     return await _now(request, showtime_id)
+
+
+async def _leave(request: web.Request, showtime_id: str) -> None:
+    """Its log is gone: so are its actor and its watchers."""
+    request.app[HUB].gone(showtime_id)
+    await request.app[REGISTRY].renew(showtime_id)
 
 
 async def _present(request: web.Request) -> tuple[Planned, Identity]:

@@ -159,6 +159,8 @@ async def test_drafts_are_published_together_and_what_cannot_be_is_named(office:
         {"times": ["25:00"]},
         {"times": ["20:00:30"]},
         {"weekdays": [8]},
+        {"from": "0001-01-01", "to": "0001-01-02"},
+        {"from": "9999-12-31", "to": "9999-12-31"},
         {"from": "soon"},
         {"screen_ids": ["00000000-0000-7000-8000-000000000000"]},
         {"movie_id": "00000000-0000-7000-8000-000000000000"},

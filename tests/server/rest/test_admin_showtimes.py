@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import WSMsgType
 
+from actors.ports import Deposed
 from actors.runtime.clock import ManualClock
+from actors.seatmap.events import SalesClosed
 from persistence import audit
 from persistence.database import Pool
-from server.keys import POOL, REGISTRY
+from server.keys import JOURNAL, POOL, REGISTRY
+from tests.persistence.journal_house import after
 from tests.server.house import open_house
 from tests.server.rest.cinema import Person, expect
 from tests.server.rest.planning import PRICES, Office, at, open_office
@@ -224,15 +228,40 @@ async def test_terms_of_what_was_never_sold_change_with_a_log_that_begins_anew(o
     assert (await audit.verify(pool)).differences == []
 
 
-async def test_an_owner_of_a_log_that_began_anew_writes_nothing(office: Office, pool: Pool) -> None:
+async def test_an_owner_that_has_not_heard_of_the_new_log_can_harm_nothing(office: Office, pool: Pool) -> None:
     made = await office.add("2026-10-21T20:00")
-    journal = office.house.app[REGISTRY]
-    stale = await journal.actor(made["id"])
-    await pool.execute("DELETE FROM event WHERE showtime_id = $1", made["id"])  # somebody else's withdrawal…
-    await pool.execute("UPDATE stream SET epoch = epoch + 1 WHERE showtime_id = $1", made["id"])
-    assert (await office.customer().post(f"/showtimes/{made['id']}/holds", {"seats": ["A1"]})).status == 503
-    assert stale.epoch == 1
-    assert await pool.fetchval("SELECT count(*) FROM event WHERE showtime_id = $1", made["id"]) == 0
+    app, ana = office.house.app, office.customer()
+    held = await ana.hold(made["id"], "A1")
+    assert (await ana.delete(f"/holds/{held['hold_id']}")).status == 204
+    stale = await app[REGISTRY].actor(made["id"])
+    before = stale.snapshot
+    await office.change(made["id"], max_seats=2)
+    state, records = after(before, SalesClosed("stale"), at=office.clock.now())
+    with pytest.raises(Deposed):
+        await app[JOURNAL].append(stale.epoch, before, state, records)
+    await app[JOURNAL].snapshot(before)  # it was on its way when the log went
+    for seat in ("B1", "B2"):
+        await ana.hold(made["id"], seat)
+    await app[REGISTRY].lost()
+    fresh = (await app[REGISTRY].actor(made["id"])).snapshot
+    assert fresh.version >= before.version
+    assert (fresh.terms.seats_per_customer_max, set(fresh.taken)) == (2, {"B1", "B2"})
+    assert (await ana.get(f"/holds/{held['hold_id']}")).status in (404, 410)
+    assert (await audit.verify(pool)).differences == []
+
+
+async def test_who_watches_a_showtime_that_is_withdrawn_is_told_that_it_is_gone(office: Office) -> None:
+    made = await office.add("2026-10-21T20:00")
+    async with office.house.client.ws_connect(f"/api/v1/showtimes/{made['id']}/live") as socket:
+        assert (await socket.receive_json())["type"] == "hello"
+        assert (await socket.receive_json())["type"] == "snapshot"
+        await office.change(made["id"], max_seats=3)
+        anew = await socket.receive_json()
+        assert (anew["type"], anew["sales"]) == ("snapshot", "open")
+        await office.change(made["id"], status="draft")
+        while (message := await socket.receive(timeout=10)).type != WSMsgType.CLOSE:
+            pass
+        assert message.data == 4404
 
 
 async def test_what_was_never_sold_is_withdrawn_published_again_and_deleted(office: Office, pool: Pool) -> None:
