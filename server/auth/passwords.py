@@ -26,7 +26,9 @@ from server.errors import Problem, unavailable
 COST: Final = 11
 LENGTH_MIN: Final = 8
 BYTES_MAX: Final = 1_024
-QUEUE_MAX: Final = 128
+PENDING_PER_THREAD_MAX: Final = 32
+"""About five seconds of work: who would wait longer is told to come back."""
+
 NICENESS: Final = 10
 _COMMON: Final = frozenset((Path(__file__).parent / "common-passwords.txt").read_text().split())
 
@@ -40,6 +42,7 @@ class Passwords:
         self._waiting = waiting
         self._pending = 0
         threads = max(1, (os.cpu_count() or 2) - 1)
+        self.pending_max = PENDING_PER_THREAD_MAX * threads
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt", initializer=_step_back)
         # Compared with when nobody has the given address, so that the answer takes as long as a wrong password.
         self._nobody = bcrypt.hashpw(_digest(os.urandom(16).hex()), bcrypt.gensalt(cost)).decode()
@@ -59,7 +62,7 @@ class Passwords:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._pending >= QUEUE_MAX:
+        if self._pending >= self.pending_max:
             raise unavailable("busy", "Too many people are signing in right now. Try again in a moment.", 2)
         self._count(1)
         try:

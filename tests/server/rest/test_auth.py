@@ -112,10 +112,11 @@ async def test_a_password_is_the_same_from_every_keyboard() -> None:
 async def test_a_flood_of_sign_ins_is_turned_away_and_not_queued_without_end() -> None:
     desk = passwords.Passwords(cost=4)
     stored = await desk.hash("correct horse")
-    flood = await asyncio.gather(*(desk.matches("wrong", stored) for _ in range(300)), return_exceptions=True)
+    flooding = 2 * desk.pending_max
+    flood = await asyncio.gather(*(desk.matches("wrong", stored) for _ in range(flooding)), return_exceptions=True)
     refused = [answer for answer in flood if isinstance(answer, Problem)]
     assert {problem.code for problem in refused} == {"busy"}
-    assert len(refused) == 300 - passwords.QUEUE_MAX
+    assert len(refused) == flooding - desk.pending_max
     assert await desk.matches("correct horse", stored)
     desk.close()
 
