@@ -35,6 +35,9 @@ check: $(READY)  ## Lint, format, types, import directions
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+contract: $(READY)  ## At least 20,000 made-up requests, held to the OpenAPI document (some minutes)
+	$(PYTHON) -m tests.contract
+
 bench: $(READY)  ## Measure, beside the baselines, in one run (some minutes)
 	$(PYTHON) -m bench
 

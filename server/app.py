@@ -60,7 +60,7 @@ from server.live import socket
 from server.live.hub import Hub
 from server.live.limits import Limits as LiveLimits
 from server.middleware import nowhere, wrapper
-from server.operations import Operation
+from server.operations import Operation, exact
 from server.payments.sandbox import Sandbox
 from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
@@ -160,9 +160,10 @@ def build_app(
     operations: list[Operation] = list(chain.from_iterable(getattr(module, "OPERATIONS", ()) for module in MODULES))
     app[OPERATIONS] = operations
     app[DOCUMENTS] = documents.Documents(operations)
+    paths = {operation.path for operation in operations}
     for operation in operations:
         handler = wrap(operation.answering(), operation.guard())
-        web.RouteDef(operation.method, operation.path, handler, {}).register(app.router)
+        web.RouteDef(operation.method, exact(operation.path, paths), handler, {}).register(app.router)
     for route in (*chain.from_iterable(getattr(module, "ROUTES", ()) for module in MODULES), *Site(ROOT).routes()):
         web.RouteDef(route.method, route.path, wrap(route.handler, None), route.kwargs).register(app.router)
     app.router.add_route("*", "/{nowhere:.*}", wrap(nowhere, None))

@@ -167,14 +167,22 @@ def _operation(operation: Operation, schemas: Mapping[Key, Json], components: Ma
 
 def _parameters(operation: Operation, schemas: Mapping[Key, Json], components: Mapping[str, Json]) -> Iterator[Json]:
     for name in _name_of_path.findall(operation.path):
-        kind = {"type": "string", "format": "uuid"} if name.endswith("id") else {"type": "string"}
+        leads_on = 308 in operation.answers  # and says nothing about what it is given
+        kind = {"type": "string", "format": "uuid"} if name.endswith("id") and not leads_on else {"type": "string"}
         yield {"name": name, "in": "path", "required": True, "schema": kind}
     if operation.query is not None:
         schema = components[_name_in(schemas[id(operation.query), "validation"])]
         for name, value in schema.get("properties", {}).items():
             about = {"description": value["description"]} if "description" in value else {}
             required = name in schema.get("required", ())
-            yield {"name": name, "in": "query", "required": required, "schema": _without_null(value), **about}
+            yield {
+                "name": name,
+                "in": "query",
+                "required": required,
+                "allowEmptyValue": True,  # and means that it is absent
+                "schema": _without_null(value),
+                **about,
+            }
     if 304 in operation.answers:
         yield {"$ref": "#/components/parameters/IfNoneMatch"}
     if "precondition_failed" in operation.problems:

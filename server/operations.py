@@ -4,7 +4,8 @@ The router, the check of roles, the role table of the tests and the OpenAPI docu
 none of them can say something that the others do not.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -67,3 +68,25 @@ class Operation:
     def also(self, method: str, path: str) -> "Operation":
         """The same operation at another address."""
         return replace(self, method=method, path=path, alias_of=self.path)
+
+
+def exact(path: str, others: Collection[str]) -> str:
+    """The path for the router, whose `{names}` do not stand for words that have a path of their own.
+
+    Without this a method that `/bookings/my` does not know would be taken for one on the booking `my`.
+    """
+    parts = path.split("/")
+    words: dict[int, set[str]] = {}
+    for other in others:
+        theirs = other.split("/")
+        differing = [i for i, part in enumerate(parts) if i < len(theirs) and theirs[i] != part]
+        if len(theirs) == len(parts) and all(_is_name(parts[i]) and not _is_name(theirs[i]) for i in differing):
+            for i in differing:
+                words.setdefault(i, set()).add(re.escape(theirs[i]))
+    for i, taken in words.items():
+        parts[i] = f"{parts[i][:-1]}:(?!(?:{'|'.join(sorted(taken))})(?:/|$))[^/]+}}"
+    return "/".join(parts)
+
+
+def _is_name(part: str) -> bool:
+    return part.startswith("{")

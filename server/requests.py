@@ -7,6 +7,7 @@ one only for bodies that could be affected.
 import asyncio
 import base64
 import json
+import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -24,6 +25,8 @@ BODY_SECONDS_MAX: Final = 10
 JSON_DEPTH_MAX: Final = 64
 _BODY: Final[web.RequestKey[bytes]] = web.RequestKey("body", bytes)
 
+_is_time: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d").match
+
 Network = IPv4Network | IPv6Network
 
 
@@ -39,6 +42,12 @@ def _day(text: object) -> object:
     return text
 
 
+def _time_text(text: object) -> object:
+    if isinstance(text, str) and not _is_time(text):
+        raise ValueError("a time looks like 2026-11-21T18:00:00Z")
+    return text
+
+
 def _time(at: datetime) -> datetime:
     if not 1900 <= at.year < 2200:
         raise ValueError("this time is too far away")
@@ -48,7 +57,7 @@ def _time(at: datetime) -> datetime:
 Text = Annotated[str, Field(max_length=200)]
 Id = Annotated[str, AfterValidator(_id)]
 Day = Annotated[date, BeforeValidator(_day)]
-WireTime = Annotated[AwareDatetime, AfterValidator(_time)]
+WireTime = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_time)]
 
 
 class Body(BaseModel):

@@ -29,6 +29,7 @@ from server import wire
 from server.asking import ask, cause, problem
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, Identity, require, require_staff_of
 from server.errors import Problem, not_found
+from server.idempotency import idempotency_key
 from server.keys import POOL, REGISTRY
 from server.operations import Operation
 from server.requests import Body, path_id, read_body, read_optional_body
@@ -130,6 +131,7 @@ async def change_seats(request: web.Request) -> web.Response:
     """Block and unblock, seat by seat: what is in use stays as it is and is named in the answer."""
     showtime_id, caller = await _staff(request, BOX_OFFICE, MANAGER, ADMIN)
     asked = await read_body(request, SeatChanges)
+    idempotency_key(request)  # a wrong one is refused even where nothing is to be done
     state = (await request.app[REGISTRY].actor(showtime_id)).snapshot
     named = [block.seat for block in asked.block] + asked.unblock
     _demand_known(state, named)

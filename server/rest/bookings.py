@@ -104,7 +104,7 @@ class BookingsQuery(Page):
 class QuoteQuery(Query):
     """`seats`: labels separated by commas; all seats without it."""
 
-    seats: Annotated[str, Field(max_length=4_000)] = ""
+    seats: Annotated[str, Field(max_length=600)] = ""
 
 
 class BookedMovie(TypedDict):

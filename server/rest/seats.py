@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 
 import orjson
 from aiohttp import hdrs, web
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from actors.ids import is_uuid
@@ -29,7 +29,7 @@ from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, identify, require, 
 from server.errors import Problem, invalid
 from server.keys import CLOCK, HUB, POOL, REGISTRY, SEATS
 from server.operations import PUBLIC, Operation
-from server.requests import Query, read_query
+from server.requests import Query, WireTime, read_query
 from server.responses import JSON_TYPE, PUBLIC_READ, answer, matches
 from server.shapes import Counts, Hold, SalesStatus, SeatLabel, ShowtimeStatus, Time, Uuid
 from server.wire import rfc3339
@@ -47,7 +47,7 @@ class SeatsQuery(Query):
     """`at` is a version of the log or a moment: the map as it was then, for the staff of the theatre."""
 
     format: Form = "sparse"
-    at: Annotated[int, Field(ge=1, le=VERSION_MAX)] | AwareDatetime | None = Field(None, union_mode="left_to_right")
+    at: Annotated[int, Field(ge=1, le=VERSION_MAX)] | WireTime | None = Field(None, union_mode="left_to_right")
 
 
 class EventsQuery(Query):

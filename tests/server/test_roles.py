@@ -122,16 +122,16 @@ PATCH  /api/v1/admin/users/{id}                                      A
 PUT    /api/v1/admin/users/{id}                                      A
 PUT    /api/v1/admin/theatres/{id}/managers/{user_id}                A
 DELETE /api/v1/admin/theatres/{id}/managers/{user_id}                A
-GET    /api/v1/admin/theatre-applications                            A
-POST   /api/v1/admin/theatre-applications/{id}/approve               A
-POST   /api/v1/admin/theatre-applications/{id}/reject                A
-
 GET    /api/v1/admin/theatres                                        MA
 POST   /api/v1/admin/theatres                                        A
 GET    /api/v1/admin/theatres/{theatre_id}                           MA      403
 PATCH  /api/v1/admin/theatres/{theatre_id}                           MA      403
 PUT    /api/v1/admin/theatres/{theatre_id}                           MA      403
 DELETE /api/v1/admin/theatres/{theatre_id}                           MA      403
+GET    /api/v1/admin/theatre-applications                            A
+POST   /api/v1/admin/theatre-applications/{id}/approve               A
+POST   /api/v1/admin/theatre-applications/{id}/reject                A
+
 
 GET    /api/v1/admin/showtimes                                       MA
 POST   /api/v1/admin/showtimes                                       MA      403
