@@ -13,9 +13,9 @@ import orjson
 
 from actors.seatmap.terms import Instant
 from persistence import catalog
-from persistence.catalog import Theatre
+from persistence.catalog import LayoutRow, Screen, Theatre
 from persistence.database import Connection, Executor
-from persistence.moments import moment
+from persistence.moments import instant, moment
 
 
 class NameTaken(Exception):
@@ -134,3 +134,134 @@ async def delete_screens(connection: Connection, screen_ids: Sequence[str]) -> N
         """,
         [row["family_id"] for row in families],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSearch:
+    """Which screens, by name. `after` is (lower-case name, id)."""
+
+    theatre_ids: tuple[str, ...] | None = None
+    theatre_id: str | None = None
+    after: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a screen's drawing. `current` is whether showtimes planned now get it; `showtimes` have it."""
+
+    id: str
+    version: int
+    name: str
+    capacity: int
+    current: bool
+    showtimes: int
+    created_at: Instant
+
+
+_SCREEN: Final = """
+    SELECT c.*, l.version AS layout_version, l.capacity FROM screen c JOIN layout l ON l.id = c.layout_id"""
+
+
+async def screens(connection: Executor, wanted: ScreenSearch, limit: int) -> list[Screen]:
+    after_name, after_id = wanted.after or (None, None)
+    rows = await connection.fetch(
+        f"""
+        {_SCREEN}
+        WHERE ($1::uuid[] IS NULL OR c.theatre_id = ANY($1)) AND ($2::uuid IS NULL OR c.theatre_id = $2)
+          AND ($3::text IS NULL OR (lower(c.name), c.id) > ($3, $4::uuid))
+        ORDER BY lower(c.name), c.id LIMIT $5
+        """,
+        wanted.theatre_ids, wanted.theatre_id, after_name, after_id, limit,
+    )  # fmt: skip
+    return [catalog.screen_of(row) for row in rows]
+
+
+async def take_screen(connection: Connection, screen_id: str, *, whole: bool = False) -> Screen | None:
+    """The screen, kept from other writers until the transaction ends; the `whole` of it to take it away."""
+    lock = "UPDATE" if whole else "NO KEY UPDATE"
+    await connection.execute(f"SELECT FROM screen WHERE id = $1 FOR {lock}", screen_id)
+    # Read anew: a statement that waits for the lock joins the new row with what was there before it waited.
+    row = await connection.fetchrow(f"{_SCREEN} WHERE c.id = $1", screen_id)
+    return None if row is None else catalog.screen_of(row)
+
+
+async def add_screen(
+    connection: Connection, screen_id: str, theatre_id: str, name: str, formats: Sequence[str], layout: LayoutRow
+) -> None:
+    """Within a transaction: a screen with a drawing of its own. NameTaken."""
+    await catalog.put_layout(connection, layout)
+    try:
+        await catalog.put_screen(connection, screen_id, theatre_id, name, formats, layout.id)
+    except asyncpg.UniqueViolationError:
+        raise NameTaken from None
+
+
+async def write_screen(
+    connection: Connection, screen_id: str, name: str, formats: Sequence[str], layout_id: str, now: Instant
+) -> None:
+    """Write everything about a screen that was taken, as its next revision. NameTaken."""
+    try:
+        await connection.execute(
+            """
+            UPDATE screen SET name = $2, formats = $3, layout_id = $4, revision = revision + 1, updated_at = $5
+            WHERE id = $1
+            """,
+            screen_id, name, formats, layout_id, moment(now),
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError:
+        raise NameTaken from None
+
+
+async def versions(connection: Executor, screen_id: str, before: int | None, limit: int) -> list[Version]:
+    """The versions of a screen's drawing, the newest first. Screens that share a drawing share its versions."""
+    rows = await connection.fetch(
+        """
+        SELECT v.id, v.version, v.name, v.capacity, v.created_at, v.id = c.layout_id AS current,
+            (SELECT count(*) FROM showtime s WHERE s.layout_id = v.id) AS showtimes
+        FROM screen c JOIN layout l ON l.id = c.layout_id JOIN layout v ON v.family_id = l.family_id
+        WHERE c.id = $1 AND ($2::integer IS NULL OR v.version < $2)
+        ORDER BY v.version DESC LIMIT $3
+        """,
+        screen_id, before, limit,
+    )  # fmt: skip
+    return [
+        Version(
+            id=str(row["id"]),
+            version=row["version"],
+            name=row["name"],
+            capacity=row["capacity"],
+            current=row["current"],
+            showtimes=row["showtimes"],
+            created_at=instant(row["created_at"]),
+        )
+        for row in rows
+    ]
+
+
+async def next_version(connection: Connection, layout_id: str) -> tuple[str, int]:
+    """The family of a drawing and the number of its next version, which is the caller's until the transaction ends.
+
+    A number that was given once is not given again: the drawing behind it may be kept in caches for ever.
+    """
+    family_id = await connection.fetchval("SELECT family_id FROM layout WHERE id = $1", layout_id)
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"layout {family_id}")
+    last = await connection.fetchval(
+        """
+        SELECT max(version) FROM (SELECT version FROM layout WHERE family_id = $1
+            UNION ALL SELECT version FROM layout_gone WHERE family_id = $1) given
+        """,
+        family_id,
+    )
+    return str(family_id), last + 1
+
+
+async def delete_version(connection: Connection, layout: LayoutRow) -> None:
+    """Within a transaction: take a version away for good. InUse while a screen or a showtime has it."""
+    try:
+        await connection.execute("DELETE FROM layout WHERE id = $1", layout.id)
+    except asyncpg.ForeignKeyViolationError:
+        raise InUse from None
+    await connection.execute(
+        "INSERT INTO layout_gone (family_id, version) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        layout.family_id, layout.version,
+    )  # fmt: skip

@@ -66,6 +66,7 @@ from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
 from server.rest import (
     admin_schedule,
+    admin_screens,
     admin_seats,
     admin_showtimes,
     admin_theatres,
@@ -123,6 +124,7 @@ MODULES: Final = (
     users,
     applications,
     admin_schedule,
+    admin_screens,
     admin_seats,
     admin_showtimes,
     admin_theatres,

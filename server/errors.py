@@ -133,7 +133,7 @@ def _sentence(text: str) -> str:
 _HTTP_CODES: Final = {
     400: ("malformed_request", "The request is not well-formed."),
     404: ("not_found", "There is nothing at this address."),
-    413: ("body_too_large", "The body is larger than 256 KiB."),
+    413: ("body_too_large", "The body is larger than allowed here."),
     415: ("unsupported_media_type", "This content type is not supported."),
 }
 

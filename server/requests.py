@@ -108,8 +108,8 @@ async def read_bytes(request: web.Request) -> bytes:
         return known
     if content.is_eof():  # all of it came with the head, as it nearly always does
         raw = content.read_nowait()
-        if len(raw) > BODY_BYTES_MAX:
-            raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX, len(raw))
+        if len(raw) > request.client_max_size:
+            raise web.HTTPRequestEntityTooLarge(request.client_max_size, len(raw))
         request[_BODY] = raw
         return raw
     try:

@@ -1,9 +1,10 @@
 """Layouts: the drawings that showtimes are sold from. A version never changes, so it may be cached for ever."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from aiohttp import web
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from actors.seatmap.layout import Layout
 from persistence import catalog
@@ -11,12 +12,70 @@ from persistence.catalog import LayoutRow
 from persistence.layouts import from_row
 from server.errors import not_found
 from server.keys import POOL
+from server.operations import PUBLIC, Operation
 from server.requests import Cursor, Page, Query, path_id, read_query
 from server.responses import IMMUTABLE, public_answer
+from server.shapes import Listed
 
 
 class VersionQuery(Query):
     version: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
+class LayoutOf(TypedDict):
+    id: str
+    name: str
+    version: int
+    capacity: int
+
+
+class CategoryOf(TypedDict):
+    """`color` is `#rrggbb`."""
+
+    key: str
+    name: str
+    color: str
+
+
+class ZoneOf(TypedDict):
+    key: str
+    name: str
+
+
+class SeatOf(TypedDict):
+    """`left` and `right` are the neighbours, null at an aisle or wall; `partner` is the other half of a pair."""
+
+    seat: str
+    number: str
+    x: float
+    y: float
+    category: str
+    kind: str
+    attrs: tuple[str, ...]
+    left: str | None
+    right: str | None
+    partner: str | None
+
+
+class RowOf(TypedDict):
+    label: str
+    zone: str
+    order: int
+    seats: list[SeatOf]
+
+
+class Point(TypedDict):
+    x: float
+    y: float
+
+
+class Drawing(LayoutOf):
+    """`x` grows to the right, `y` away from the screen, about 1.0 a seat pitch."""
+
+    categories: list[CategoryOf]
+    zones: list[ZoneOf]
+    rows: list[RowOf]
+    focal_point: Point
 
 
 async def list_layouts(request: web.Request) -> web.Response:
@@ -49,20 +108,45 @@ async def screen_layout(request: web.Request) -> web.Response:
     return public_answer(request, drawing, IMMUTABLE) if query.version else public_answer(request, drawing)
 
 
-ROUTES: Final = (
-    web.get("/api/v1/layouts", list_layouts),
-    web.get("/api/v1/layouts/{layout_id}", one_layout),
-    web.get("/api/v1/screens/{screen_id}/layout", screen_layout),
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/api/v1/layouts",
+        handler=list_layouts,
+        summary="List drawings by name, the newest version of each",
+        access=PUBLIC,
+        answers={200: Listed[LayoutOf], 304: None},
+        query=Page,
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/layouts/{layout_id}",
+        handler=one_layout,
+        summary="A drawing, which never changes",
+        access=PUBLIC,
+        answers={200: Drawing, 304: None},
+        problems=("layout_not_found",),
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/screens/{screen_id}/layout",
+        handler=screen_layout,
+        summary="The drawing of a screen, or a version of it",
+        access=PUBLIC,
+        answers={200: Drawing, 304: None},
+        query=VersionQuery,
+        problems=("layout_not_found",),
+    ),
 )
 
 
-def _drawing(row: LayoutRow | None) -> dict[str, Any]:
+def _drawing(row: LayoutRow | None) -> Drawing:
     if row is None:
         raise not_found("layout")
     return drawing(from_row(row))
 
 
-def drawing(layout: Layout) -> dict[str, Any]:
+def drawing(layout: Layout) -> Drawing:
     """A layout as the seat map draws it. `x` grows to the right, `y` away from the screen."""
     x, y = layout.focal_point
     return {
@@ -87,7 +171,7 @@ def drawing(layout: Layout) -> dict[str, Any]:
     }
 
 
-def _seat(layout: Layout, label: str) -> dict[str, Any]:
+def _seat(layout: Layout, label: str) -> SeatOf:
     seat = layout.seats[label]
     return {
         "seat": seat.label,

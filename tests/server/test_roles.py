@@ -133,6 +133,18 @@ POST   /api/v1/admin/theatre-applications/{id}/approve               A
 POST   /api/v1/admin/theatre-applications/{id}/reject                A
 
 
+GET    /api/v1/admin/screens                                         MA
+POST   /api/v1/admin/screens                                         MA      403
+GET    /api/v1/admin/screens/{screen_id}                             MA      403
+PATCH  /api/v1/admin/screens/{screen_id}                             MA      403
+PUT    /api/v1/admin/screens/{screen_id}                             MA      403
+DELETE /api/v1/admin/screens/{screen_id}                             MA      403
+GET    /api/v1/admin/screens/{screen_id}/layouts                     MA      403
+POST   /api/v1/admin/screens/{screen_id}/layouts                     MA      403
+GET    /api/v1/admin/screens/{screen_id}/layouts/{version}           MA      403
+DELETE /api/v1/admin/screens/{screen_id}/layouts/{version}           MA      403
+POST   /api/v1/admin/screens/{screen_id}/layouts/{version}/preview   MA      403
+
 GET    /api/v1/admin/showtimes                                       MA
 POST   /api/v1/admin/showtimes                                       MA      403
 POST   /api/v1/admin/showtimes/bulk                                  MA
@@ -217,6 +229,8 @@ class Stage:
                 return {"reason": "a power cut"}
             case "POST", "/admin/showtimes":
                 return {"movie_id": t["movie_id"], "screen_id": t["screen_id"], "starts_at": "2050-01-01T12:00:00Z"}
+            case "POST", "/admin/screens":
+                return {"theatre_id": t["theatre_id"], "name": "2", "rows": 2, "seats_per_row": 4}
             case "PATCH" | "PUT", path if path.startswith(("/admin/showtimes", "/admin/theatres", "/admin/screens")):
                 return {}
         return None
@@ -246,6 +260,7 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
                 "screen_id": cinema.screen_id,
                 "movie_id": cinema.movie_id,
                 "layout_id": cinema.layout.id,
+                "version": "1",
                 "hold_id": held["hold_id"],
                 "booking_id": booked["id"],
                 "payment_id": paying["payment_id"],
