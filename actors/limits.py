@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     mailbox_messages_max: int = 2_000
-    refusals_remembered_max: int = 16_384
+    refusals_remembered_max: int = 1_024
     trail_records_max: int = 2_000
     snapshot_after_records: int = 1_000
     idle_seconds_before_passivation: int = 300

@@ -6,7 +6,7 @@ not the one to ask. The edge answers all of them with 503 and `Retry-After`, exc
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from actors.failures import (
     Deposed,
@@ -46,6 +46,8 @@ __all__ = [
 Refusals = Mapping[str, tuple[int, Refused]]
 """What was refused to retryable commands: by command id, the intent and the refusal."""
 
+REFUSALS_LOADED_MAX: Final = 1_024
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -60,7 +62,7 @@ class Loaded:
     """The retryable command ids in the log that the state's memory does not reach back to."""
 
     refused: Refusals = field(default_factory=dict)
-    """What `refuse` kept, oldest first."""
+    """The newest of what `refuse` kept, oldest first; `REFUSALS_LOADED_MAX` of them when there may be more."""
 
 
 class Journal(Protocol):
@@ -89,7 +91,11 @@ class Journal(Protocol):
         ...
 
     async def refuse(self, showtime_id: str, refusals: Refusals, now: Instant) -> None:
-        """Keep refusals to retryable commands for the next `acquire`, for a day. JournalDown."""
+        """Keep refusals to retryable commands for a day. JournalDown."""
+        ...
+
+    async def refused(self, showtime_id: str, command_ids: Sequence[str]) -> Refusals:
+        """Those of these commands that `refuse` was told of."""
         ...
 
     async def snapshot(self, state: SeatMap) -> None:

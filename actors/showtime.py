@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from actors.limits import Limits
-from actors.ports import Clock, Handle, Journal, Loaded, Publisher, Rejected, WorldFailure
+from actors.ports import REFUSALS_LOADED_MAX, Clock, Handle, Journal, Loaded, Publisher, Rejected, WorldFailure
 from actors.runtime.actor import Actor
 from actors.seatmap.commands import ActorKind, Cause, Command, Expire
 from actors.seatmap.events import Event, Record
@@ -84,6 +84,7 @@ class ShowtimeActor(Actor[Envelope]):
         self._limits = limits
         self._trail: deque[Record] = deque(maxlen=limits.trail_records_max)
         self._refused: OrderedDict[str, tuple[int, Refused]] = OrderedDict(loaded.refused)
+        self._forgot_refusals = len(loaded.refused) >= REFUSALS_LOADED_MAX
         self._alarm: Handle | None = None
         self._alarm_at: Instant = NEVER
         self._kept_version = loaded.kept
@@ -211,11 +212,16 @@ class ShowtimeActor(Actor[Envelope]):
 
     @property
     def _may_have_forgotten(self) -> bool:
-        return bool(self._older) or self._grew_too_long
+        return bool(self._older) or self._forgot_refusals or self._grew_too_long
 
     async def _ask_the_log(self, batch: Sequence[Envelope]) -> dict[str, tuple[Record, ...]]:
         """What retries may be repeating from before this memory begins."""
         memory, forgot = self._durable.memory, self._grew_too_long
+        if self._forgot_refusals:
+            asked = [envelope.command.cause for envelope in batch if envelope.command.cause.retryable]
+            strange = [cause.command_id for cause in asked if cause.command_id not in self._refused]
+            if strange:
+                self._refused.update(await self._journal.refused(self.showtime_id, strange))
         wanted = [
             cause.command_id
             for cause in (envelope.command.cause for envelope in batch)
@@ -238,6 +244,7 @@ class ShowtimeActor(Actor[Envelope]):
         self._refused.update(refused)
         while len(self._refused) > self._limits.refusals_remembered_max:
             self._refused.popitem(last=False)
+            self._forgot_refusals = True
 
     async def _one_by_one(self, batch: Sequence[Envelope], error: Rejected) -> None:
         """Something in here cannot be stored: the one that fails alone gets the error, the others never notice."""

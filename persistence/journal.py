@@ -51,7 +51,6 @@ class JournalLimits:
     replays_max: int = 20
     layouts_kept_max: int = 256
     numbers_kept_max: int = 50_000
-    refusals_read_max: int = 16_384
     commit_seconds_max: float = 8.0
     reconnect_seconds_min: float = 0.05
     reconnect_seconds_max: float = 2.0
@@ -233,6 +232,12 @@ class PgJournal:
         except _WORLD as error:
             _down(error)
 
+    async def refused(self, showtime_id: str, command_ids: Sequence[str]) -> Refusals:
+        try:
+            return await refusals.of(self._pool, showtime_id, command_ids)
+        except _WORLD as error:
+            _down(error)
+
     async def snapshot(self, state: SeatMap) -> None:
         try:
             await self._pool.execute(
@@ -254,7 +259,7 @@ class PgJournal:
             raise UnknownShowtime(showtime_id)
         epoch, version, number, kept = head
         # Nobody has ever refused anything in the name of a showtime that is awake for the first time.
-        refused = await refusals.kept(self._pool, showtime_id, self._limits.refusals_read_max) if epoch > 1 else {}
+        refused = await refusals.newest(self._pool, showtime_id) if epoch > 1 else {}
         snapshot = await self._snapshot_in(kept) if kept is not None else None
         if snapshot is None or snapshot.number != number:  # another number: of a log that was withdrawn
             state = await read_on(self._pool, self._layouts, showtime_id, None, version, epoch)

@@ -7,7 +7,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from actors.ports import Deposed, JournalDown, Layouts, Loaded, Refusals, Rejected, UnknownShowtime
+from actors.ports import (
+    REFUSALS_LOADED_MAX,
+    Deposed,
+    JournalDown,
+    Layouts,
+    Loaded,
+    Refusals,
+    Rejected,
+    UnknownShowtime,
+)
 from actors.seatmap import house
 from actors.seatmap.commands import Cause
 from actors.seatmap.events import Record
@@ -88,7 +97,7 @@ class MemoryJournal:
             await fold(self._layouts, showtime_id, state, [_decoded(row) for row in rows]),
             version,
             older,
-            {key: (intent, refusals.refused(told)) for key, (intent, told) in stream.refused.items()},
+            _refused(list(stream.refused.items())[-REFUSALS_LOADED_MAX:]),
         )
 
     async def append(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record]) -> None:
@@ -137,6 +146,11 @@ class MemoryJournal:
         for key, (intent, refusal) in refused.items():
             stream.refused.setdefault(key, (intent, refusals.told(refusal)))
 
+    async def refused(self, showtime_id: str, command_ids: Sequence[str]) -> Refusals:
+        self._check_up()
+        kept = self._streams[showtime_id].refused
+        return _refused([(key, kept[key]) for key in command_ids if key in kept])
+
     async def snapshot(self, state: SeatMap) -> None:
         self._check_up()
         stream = self._streams[state.showtime_id]
@@ -154,6 +168,10 @@ class MemoryJournal:
     def _lose(self) -> None:
         self.on_lost()
         raise JournalDown("nobody knows, as the test wishes")
+
+
+def _refused(kept: Sequence[tuple[str, tuple[int, bytes]]]) -> Refusals:
+    return {key: (intent, refusals.refused(told)) for key, (intent, told) in kept}
 
 
 def _decoded(row: codec.Row) -> Record:

@@ -3,12 +3,13 @@
 They are written before the refusal is answered and read when a showtime wakes. Without a key nothing is written.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
 
 from actors.ids import is_uuid
-from actors.ports import Refusals
+from actors.ports import REFUSALS_LOADED_MAX, Refusals
 from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.terms import Instant
 from persistence.database import Executor
@@ -30,14 +31,24 @@ async def keep(connection: Executor, showtime_id: str, refusals: Refusals, now: 
     )  # fmt: skip
 
 
-async def kept(connection: Executor, showtime_id: str, count_max: int) -> Refusals:
-    """The newest ones, oldest first."""
+async def newest(connection: Executor, showtime_id: str) -> Refusals:
+    """Oldest first."""
     rows = await connection.fetch(
         "SELECT command_id::text, intent, told FROM refusal WHERE showtime_id = $1 ORDER BY at DESC LIMIT $2",
         showtime_id,
-        count_max,
+        REFUSALS_LOADED_MAX,
     )
     return {key: (intent, refused(body)) for key, intent, body in reversed(rows)}
+
+
+async def of(connection: Executor, showtime_id: str, command_ids: Sequence[str]) -> Refusals:
+    keys = [command_id for command_id in command_ids if is_uuid(command_id)]
+    rows = await connection.fetch(
+        "SELECT command_id::text, intent, told FROM refusal WHERE showtime_id = $1 AND command_id = ANY($2::uuid[])",
+        showtime_id,
+        keys,
+    )
+    return {key: (intent, refused(body)) for key, intent, body in rows}
 
 
 async def forget_old(connection: Executor, now: Instant) -> None:

@@ -2,7 +2,7 @@
 
 import { isGuest, post, ProblemError } from "./api.js";
 import { h, toast } from "./dom.js";
-import { money, t } from "./i18n.js";
+import { clockTime, longDay, money, t } from "./i18n.js";
 import { ring } from "./ring.js";
 
 export async function till({ showtime, hold, now, person, open, onPlaced, onClosed }) {
@@ -10,16 +10,18 @@ export async function till({ showtime, hold, now, person, open, onPlaced, onClos
   let booking = null;
   let timer = null;
   const close = () => { timer?.stop(); dialog.close(); dialog.remove(); onClosed(); };
-  dialog.addEventListener("cancel", (event) => { event.preventDefault(); close(); });
+  // Once the booking is made the seats wait for the money: it can still be paid on the booking's own page.
+  const back = () => { close(); if (booking) open(`/bookings/${booking.id}`); };
+  dialog.addEventListener("cancel", (event) => { event.preventDefault(); back(); });
   document.body.append(dialog);
 
   const contact = () => {
     const email = h("input", { type: "email", name: "email", required: true, autocomplete: "email", id: "till-email" });
     const form = h("form", { method: "dialog" },
-      title(t("till.contact")),
+      h("div", { class: "till-head" }, title(t("till.contact")), what(showtime)),
       h("label", { for: "till-email" }, t("till.email")), email,
       h("p", { class: "hint" }, t("till.contact_hint")),
-      acts(t("till.next"), close));
+      acts(t("till.next"), t("till.back"), back));
     form.addEventListener("submit", (event) => { event.preventDefault(); place({ email: email.value }, form); });
     dialog.replaceChildren(form);
     email.focus();
@@ -38,11 +40,11 @@ export async function till({ showtime, hold, now, person, open, onPlaced, onClos
     timer?.stop();
     timer = ring({ until: Date.parse(booking.expires_at), whole: showtime.hold_ttl_s, now, onEnd: () => { toast(t("till.expired"), "refused"); close(); } });
     const form = h("form", { method: "dialog" },
-      h("div", { class: "cart-head" }, title(t("till.pay")), timer.element),
+      h("div", { class: "cart-head" }, h("div", { class: "till-head" }, title(t("till.pay")), what(showtime)), timer.element),
       bill(booking),
       h("div", { class: "card-face" }, h("span", {}, t("till.sandbox")), h("b", {}, "4242 4242 4242 4242")),
       h("p", { class: "hint" }, t("till.sandbox_hint")),
-      acts(t("till.pay_now", { total: money(booking.total) }), close));
+      acts(t("till.pay_now", { total: money(booking.total) }), t("till.later"), back));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       busy(form, async () => {
@@ -74,10 +76,14 @@ export function bill(booking) {
 
 const title = (text) => h("h2", { id: "till-title" }, text);
 
-function acts(next, close) {
+function what(showtime) {
+  return h("p", { class: "facts" }, `${showtime.movie.title}, ${longDay(showtime.starts_at_local)}, ${clockTime(showtime.starts_at_local)}`);
+}
+
+function acts(next, other, back) {
   return h("div", { class: "cart-acts" },
     h("button", { type: "submit", class: "button act" }, next),
-    h("button", { type: "button", class: "plain", onclick: close }, t("till.back")));
+    h("button", { type: "button", class: "plain", onclick: back }, other));
 }
 
 async function busy(form, work) {

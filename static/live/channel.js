@@ -1,17 +1,22 @@
 // One live socket: keeps itself connected, resumes where it stopped, answers requests by id, knows the server's time.
+// Where sockets are blocked it looks over HTTP instead, and goes on trying.
 
 import { fold, RESYNC } from "./fold.js";
 
 const STAY_AWAY = new Set([4400, 4401, 4404]);
+const MISSES_BEFORE_LOOKING = 2;
+const LOOK_AGAIN_MS = 2000;
 
 export class Channel {
-  constructor(showtimeId, { token, distrust, onView, onMine, onState }) {
-    Object.assign(this, { showtimeId, token, distrust, onView, onMine, onState });
+  constructor(showtimeId, { token, distrust, get, onView, onMine, onState }) {
+    Object.assign(this, { showtimeId, token, distrust, get, onView, onMine, onState });
     this.view = null;
     this.offset = 0;
     this.waiting = new Map();
     this.nextId = 1;
     this.attempt = 0;
+    this.misses = 0;
+    this.looking = null;
     this.closed = false;
     this.ready = false;
     this.#connect();
@@ -59,9 +64,10 @@ export class Channel {
   }
 
   #hear(frame) {
-    if (frame.server_time) this.offset = Date.parse(frame.server_time) - Date.now();
+    this.#clock(frame);
     if (frame.type === "hello") {
-      this.attempt = 0;
+      this.attempt = this.misses = 0;
+      this.looking = null;
       this.onState("open");
       this.signIn();
     } else if (frame.type === "mine") {
@@ -72,6 +78,33 @@ export class Channel {
       this.pause = frame.retry_after_ms;
     } else {
       this.#see(frame);
+    }
+  }
+
+  #clock({ server_time }) {
+    if (server_time) this.offset = Date.parse(server_time) - Date.now();
+  }
+
+  // The same facts over HTTP: the map now, then wait for the next change, then the map again.
+  async #look() {
+    if (this.looking) return;
+    const round = this.looking = {}; // another round may begin while this one still waits
+    const path = `/showtimes/${this.showtimeId}`;
+    while (this.looking === round && !this.closed) {
+      try {
+        const facts = await this.get(`${path}/seats`);
+        if (this.looking !== round || this.closed) return;
+        this.#clock(facts);
+        this.onState("looking");
+        this.#see({ ...facts, type: "snapshot" });
+        if (facts.mine) this.onMine({ holds: facts.mine });
+        await this.get(`${path}/events?after=${facts.seq}&limit=1`);
+      } catch (error) {
+        if (!error.code) throw error;
+        if (error.code === "showtime_not_found") { this.onState("gone"); return; }
+        if (this.looking === round) this.onState("lost");
+        await new Promise((resolve) => { setTimeout(resolve, LOOK_AGAIN_MS); });
+      }
     }
   }
 
@@ -97,7 +130,8 @@ export class Channel {
     if (this.closed) return;
     if (STAY_AWAY.has(code) && code !== 4401) { this.onState("gone"); return; }
     if (code === 4401) this.distrust(this.said);
-    this.onState("lost");
+    if (!this.looking) this.onState("lost");
+    if (++this.misses >= MISSES_BEFORE_LOOKING) this.#look();
     const pause = this.pause ?? Math.min(10_000, 300 * 2 ** this.attempt++) * (0.5 + Math.random());
     this.pause = undefined;
     setTimeout(() => { if (!this.closed) this.#connect(); }, pause);

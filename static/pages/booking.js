@@ -3,6 +3,7 @@
 import { call, get, post, ProblemError } from "../api.js";
 import { h, skeleton, toast } from "../dom.js";
 import { clockTime, longDay, money, t } from "../i18n.js";
+import { art } from "./lobby.js";
 import { bill } from "../till.js";
 
 export async function show(main, [id]) {
@@ -15,12 +16,13 @@ export async function show(main, [id]) {
 function draw(main, booking) {
   const fresh = new URLSearchParams(location.search).has("new") && booking.status === "confirmed";
   const { showtime } = booking;
+  const film = h("div", { class: "pass-poster" });
   main.replaceChildren(h("section", { class: "wide booking" },
     h("p", { class: "eyebrow" }, t(`booking.${booking.status}`)),
     h("h1", {}, fresh ? t("booking.enjoy") : showtime.movie?.title ?? booking.reference),
-    h("div", { class: `pass ${booking.status}` },
+    h("div", { class: `pass ${booking.status}` }, film,
       h("div", { class: "pass-main" },
-        h("h2", {}, showtime.movie?.title ?? ""),
+        fresh ? h("h2", {}, showtime.movie?.title ?? "") : null,
         showtime.starts_at_local ? h("p", { class: "when" }, `${longDay(showtime.starts_at_local)}, ${clockTime(showtime.starts_at_local)}`) : null,
         h("p", { class: "facts" }, [showtime.theatre?.name, showtime.screen?.name, showtime.theatre?.city].filter(Boolean).join(" · ")),
         h("ul", { class: "pass-seats" }, booking.seats.map((line) => h("li", {}, h("b", {}, line.seat), h("small", {}, t(`type.${line.ticket_type}`)))))),
@@ -28,6 +30,13 @@ function draw(main, booking) {
     bill(booking),
     booking.refund ? h("p", { class: "hint" }, t("booking.refund", { amount: money(booking.refund.amount) })) : null,
     ["confirmed", "pending_payment"].includes(booking.status) ? way(main, booking) : null));
+  picture(film, showtime.movie);
+}
+
+async function picture(place, movie) {
+  if (!movie) return;
+  const film = await get(`/movies/${movie.id}`).catch(() => null);
+  if (film) place.append(art(film));
 }
 
 // Somebody who left the till in the middle can still pay.

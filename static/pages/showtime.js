@@ -49,7 +49,7 @@ class Visit {
   begin() {
     this.map = new SeatMap(this.mapPlace, this.layout, { onPick: (label) => this.pick(label) });
     this.channel = new Channel(this.showtime.id, {
-      token: accessToken, distrust,
+      token: accessToken, distrust, get,
       onView: (view) => this.see(view),
       onMine: (frame) => this.own(frame),
       onState: (state) => this.connection(state),
@@ -108,7 +108,7 @@ class Visit {
 
   connection(state) {
     this.state.textContent = state === "open" ? "" : t(`connection.${state}`);
-    this.mapPlace.classList.toggle("stale", state !== "open");
+    this.mapPlace.classList.toggle("stale", !["open", "looking"].includes(state));
   }
 
   setHold(hold) {
@@ -286,7 +286,11 @@ class Visit {
   async checkout() {
     const hold = this.hold;
     await till({ showtime: this.showtime, hold, now: () => this.channel.now(), person: me(), open: this.open,
-      onPlaced: () => { this.placed = true; }, onClosed: () => { this.placed = false; } });
+      onPlaced: () => { this.placed = true; },
+      onClosed: () => {
+        if (this.placed) this.setHold(null);
+        this.placed = false;
+      } });
   }
 }
 

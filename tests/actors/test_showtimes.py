@@ -116,6 +116,21 @@ async def test_a_refusal_is_remembered_over_a_restart_with_all_it_said(stage: St
         assert code(await showtimes.ask(ID, hold("bob", "A1"))) == "accepted"
 
 
+async def test_a_refusal_is_remembered_however_many_came_after_it(stage: Stage):
+    stage.limits = Limits(refusals_remembered_max=2)
+    keys = [mint(NOW) for _ in range(5)]
+    async with stage.open() as showtimes:
+        held = await showtimes.ask(ID, hold("ana", "A1"))
+        for key in keys:
+            assert code(await showtimes.ask(ID, hold("bob", "A1", key, 1))) == Refusal.SEATS_UNAVAILABLE
+        stage.clock.advance(601_000)
+        for key in keys:
+            assert code(await showtimes.ask(ID, hold("bob", "A1", key, 1))) == Refusal.SEATS_UNAVAILABLE
+            assert code(await showtimes.ask(ID, hold("bob", "A1", key, 2))) == Refusal.COMMAND_ID_REUSED
+        assert code(await showtimes.ask(ID, hold("bob", "A1", mint(NOW), 1))) == "accepted"
+        assert isinstance(held.decision, Accepted)
+
+
 async def test_a_refusal_that_cannot_be_kept_is_not_told(stage: Stage):
     key = mint(NOW)
     async with stage.open() as showtimes:

@@ -49,25 +49,61 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Program:
+    """The server in a process of its own, which can be stopped and started again on the same port and folder."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="marquee-e2e-"))
+        self.folder.chmod(0o755)
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("MARQUEE_")} | {
+            "MARQUEE_DATA_DIR": str(self.folder),
+            "MARQUEE_PORT": str(port),
+            "MARQUEE_LOG_LEVEL": "warning",
+        }
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "server"], cwd=ROOT, env=self._environment, stdout=log, stderr=log
+            )
+
+    async def ready(self) -> None:
+        await _until_ready(self.url, self._process, self._log)
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(timeout=30) == 0, self._log.read_text()
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "server.log"
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[tuple[str, Path]]:
-    folder = Path(tempfile.mkdtemp(prefix="marquee-e2e-"))
-    folder.chmod(0o755)
-    url = f"http://127.0.0.1:{(port := _free_port())}"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MARQUEE_")} | {
-        "MARQUEE_DATA_DIR": str(folder),
-        "MARQUEE_PORT": str(port),
-        "MARQUEE_LOG_LEVEL": "warning",
-    }
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "server"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+def server() -> Iterator[Program]:
+    program = Program()
+    program.start()
     try:
-        asyncio.run(_until_ready(url, process, folder / "server.log"))
-        yield url, folder
+        asyncio.run(program.ready())
+        yield program
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0, (folder / "server.log").read_text()
-        shutil.rmtree(folder, ignore_errors=True)
+        program.stop()
+        shutil.rmtree(program.folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def own_program() -> AsyncIterator[Program]:
+    """A server of this test's own, which it may restart."""
+    program = Program()
+    program.start()
+    try:
+        await program.ready()
+        yield program
+    finally:
+        program.stop()
+        shutil.rmtree(program.folder, ignore_errors=True)
 
 
 async def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -86,12 +122,11 @@ async def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) ->
 
 
 @pytest.fixture(scope="session")
-def house(server: tuple[str, Path]) -> House:
-    url, folder = server
-    return House(url, folder, asyncio.run(_open_showtimes(url)))
+def house(server: Program) -> House:
+    return House(server.url, server.folder, asyncio.run(open_showtimes(server.url)))
 
 
-async def _open_showtimes(url: str) -> list[dict[str, Any]]:
+async def open_showtimes(url: str) -> list[dict[str, Any]]:
     async with aiohttp.ClientSession() as session, session.get(f"{url}/api/v1/showtimes?limit=100") as answer:
         items = (await answer.json())["items"]
     return [showtime for showtime in items if showtime["sales"] == "open"]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.e2e.conftest import PATIENCE_MS, House
+from tests.e2e.sight import a_free_seat, barriers, fits, open_map, words
 
 pytestmark = pytest.mark.xdist_group("e2e")
 Visitor = Callable[..., Any]
@@ -20,37 +20,24 @@ TRIES = 8
 FIXTURES = sorted((Path(__file__).parents[1] / "fixtures" / "fold").glob("*.json"))
 
 
-async def open_map(page: Page, house: House, showtime: dict[str, Any]) -> None:
-    await page.goto(f"{house.url}/showtimes/{showtime['id']}")
-    await page.wait_for_selector("[data-seat]")
-    await expect(page.locator(".count")).to_contain_text("free")
-
-
-async def a_free_seat(page: Page) -> str:
-    """The seat that the keyboard reaches first: the best one."""
-    seat = await page.locator(".seat[tabindex='0']").get_attribute("data-seat")
-    assert seat is not None
-    return seat
-
-
 async def test_a_seat_clicked_in_one_browser_is_shown_held_in_another_at_once(house: House, visitor: Visitor):
     showtime = house.fresh_showtime()
     ana, bob = await visitor(), await visitor()
-    await open_map(ana, house, showtime)
-    await open_map(bob, house, showtime)
+    await open_map(ana, house.url, showtime)
+    await open_map(bob, house.url, showtime)
     seat = await a_free_seat(ana)
     # The guest's token is made with the first hold; from the second on a click is what it always is.
     await ana.locator(f"[data-seat='{seat}']").click()
-    await expect(bob.locator(f"[data-seat='{seat}']")).to_have_class(_words("held"))
+    await expect(bob.locator(f"[data-seat='{seat}']")).to_have_class(words("held"))
     await ana.get_by_role("button", name="Let them go").click()
     for page in (ana, bob):
-        await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(_words("free"))
+        await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(words("free"))
     # How fast it is, is a claim about the product; a machine that is busy with something else may spoil some tries.
     waits = [await _click_to_change(ana, bob, seat)]
     while min(waits) >= BLINK_MS and len(waits) < TRIES:
         await ana.get_by_role("button", name="Let them go").click()
         for page in (ana, bob):
-            await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(_words("free"))
+            await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(words("free"))
         waits.append(await _click_to_change(ana, bob, seat))
     assert min(waits) < BLINK_MS, f"bob saw {seat} held after {waits} ms"
 
@@ -83,13 +70,13 @@ async def _click_to_change(clicking: Page, watching: Page, seat: str) -> int:
 
 async def test_a_reload_keeps_the_hold_and_its_countdown(house: House, visitor: Visitor):
     page = await visitor()
-    await open_map(page, house, house.fresh_showtime())
+    await open_map(page, house.url, house.fresh_showtime())
     seat = await a_free_seat(page)
     await page.locator(f"[data-seat='{seat}']").click()
-    await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(_words("mine"))
+    await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(words("mine"))
     before = await _seconds_left(page)
     await page.reload()
-    await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(_words("mine"))
+    await expect(page.locator(f"[data-seat='{seat}']")).to_have_class(words("mine"))
     after = await _seconds_left(page)
     assert 0 <= before - after < 30
     assert after > 500
@@ -97,7 +84,7 @@ async def test_a_reload_keeps_the_hold_and_its_countdown(house: House, visitor: 
 
 async def test_a_guest_buys_two_seats_and_gets_the_money_back(house: House, visitor: Visitor):
     page = await visitor()
-    await open_map(page, house, house.fresh_showtime())
+    await open_map(page, house.url, house.fresh_showtime())
     await page.get_by_role("button", name="Best available").click()
     await expect(page.get_by_role("heading", name="Your 2 seats")).to_be_visible()
     for_adults = await page.locator(".total b").inner_text()
@@ -110,7 +97,7 @@ async def test_a_guest_buys_two_seats_and_gets_the_money_back(house: House, visi
     await page.get_by_role("button", name="Continue").click()
     await page.get_by_role("button", name=f"Pay {total}").click()
     await expect(page.get_by_role("heading", name="Enjoy the film")).to_be_visible()
-    await expect(page.locator(".reference")).to_have_text(_words(""))
+    await expect(page.locator(".reference")).to_have_text(words(""))
     await expect(page.locator(".pass-seats li")).to_have_count(2)
     await page.get_by_role("link", name="My bookings").click()
     await page.locator(".ticket").click()
@@ -122,18 +109,18 @@ async def test_a_guest_buys_two_seats_and_gets_the_money_back(house: House, visi
 async def test_somebody_who_is_late_is_told_which_seat_is_gone_and_why(house: House, visitor: Visitor):
     showtime = house.fresh_showtime()
     ana, bob = await visitor(), await visitor()
-    await open_map(ana, house, showtime)
-    await open_map(bob, house, showtime)
+    await open_map(ana, house.url, showtime)
+    await open_map(bob, house.url, showtime)
     seat = await a_free_seat(ana)
     await ana.locator(f"[data-seat='{seat}']").click()
-    await expect(bob.locator(f"[data-seat='{seat}']")).to_have_class(_words("held"))
+    await expect(bob.locator(f"[data-seat='{seat}']")).to_have_class(words("held"))
     await bob.locator(f"[data-seat='{seat}']").click(force=True)
     await expect(bob.locator(".seat-note")).to_have_text(f"Somebody is choosing {seat} right now. It may come back.")
 
 
 async def test_seats_can_be_held_and_let_go_with_the_keyboard_alone(house: House, visitor: Visitor):
     page = await visitor()
-    await open_map(page, house, house.fresh_showtime())
+    await open_map(page, house.url, house.fresh_showtime())
     await page.locator(".seat[tabindex='0']").focus()
     await page.keyboard.press("ArrowRight")
     await page.keyboard.press("ArrowUp")
@@ -149,7 +136,7 @@ async def test_seats_can_be_held_and_let_go_with_the_keyboard_alone(house: House
 
 async def test_a_whole_purchase_needs_no_mouse(house: House, visitor: Visitor):
     page = await visitor()
-    await open_map(page, house, house.fresh_showtime())
+    await open_map(page, house.url, house.fresh_showtime())
     await page.locator(".seat[tabindex='0']").focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("button", name="Go to payment")).to_be_visible()
@@ -174,7 +161,7 @@ async def test_signing_in_shows_the_demo_customer(house: House, visitor: Visitor
 
 async def test_a_guest_makes_an_account_and_keeps_the_seats_and_forgets_the_password(house: House, visitor: Visitor):
     page, showtime, email = await visitor(), house.fresh_showtime(), "cleo@example.com"
-    await open_map(page, house, showtime)
+    await open_map(page, house.url, showtime)
     seat = await a_free_seat(page)
     await page.locator(f"[data-seat='{seat}']").click()
     await expect(page.get_by_role("button", name="Let them go")).to_be_visible()
@@ -185,7 +172,7 @@ async def test_a_guest_makes_an_account_and_keeps_the_seats_and_forgets_the_pass
     await page.get_by_label("Password").fill("correct horse battery")
     await page.get_by_role("button", name="Make an account").click()
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-    await open_map(page, house, showtime)
+    await open_map(page, house.url, showtime)
     await expect(page.get_by_role("button", name="Let them go")).to_be_visible()
     await page.goto(await _link(house, email, "verify"))
     await expect(page.get_by_text("this address is yours")).to_be_visible()
@@ -245,11 +232,11 @@ async def test_no_page_has_a_serious_barrier(house: House, visitor: Visitor, sch
     for path, ready in (("/", ".film"), (f"/movies/{showtime['movie']['id']}", ".time"), ("/sign-in", "form")):
         await page.goto(house.url + path)
         await page.wait_for_selector(ready)
-        assert await _barriers(page) == [], path
-        assert await _fits(page), path
-    await open_map(page, house, showtime)
-    assert await _barriers(page) == [], "seat map"
-    assert await _fits(page), "seat map"
+        assert await barriers(page) == [], path
+        assert await fits(page), path
+    await open_map(page, house.url, showtime)
+    assert await barriers(page) == [], "seat map"
+    assert await fits(page), "seat map"
 
 
 async def test_free_seats_in_the_lobby_move_while_one_looks(house: House, visitor: Visitor):
@@ -258,7 +245,7 @@ async def test_free_seats_in_the_lobby_move_while_one_looks(house: House, visito
     await bob.goto(f"{house.url}/?date={showtime['business_date']}")
     time_button = bob.locator(f"a[href='/showtimes/{showtime['id']}'] .free")
     before = await time_button.inner_text()
-    await open_map(ana, house, showtime)
+    await open_map(ana, house.url, showtime)
     await ana.get_by_role("button", name="Best available").click()
     await expect(time_button).not_to_have_text(before)
 
@@ -296,20 +283,3 @@ async def _tab_to(page: Page, words: str) -> None:
         if await page.evaluate("document.activeElement.textContent") == words:
             return
     raise AssertionError(f"Tab does not lead to {words!r}")
-
-
-async def _fits(page: Page) -> bool:
-    return bool(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
-
-
-async def _barriers(page: Page) -> list[str]:
-    found = await Axe().run(page)
-    return [
-        f"{one['id']}: {one['nodes'][0]['html'][:160]} {one['nodes'][0].get('failureSummary', '')[:200]}"
-        for one in found.response["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
-
-
-def _words(word: str) -> Any:
-    return re.compile(rf"(^|\s){word}(\s|$)" if word else r"^[A-Z0-9]{6,10}$")

@@ -141,6 +141,7 @@ async def test_refusals_are_there_for_the_next_owner_word_for_word(bed: Bed) -> 
     again = await bed.journal.acquire(showtime_id)
     assert list(again.refused.items()) == [(one, (7, taken)), (two, (8, lone))]
     assert list(again.refused[one][1].conflicts) == ["B2", "A1"]
+    assert await bed.journal.refused(showtime_id, [two, mint(NOW), "nonsense"]) == {two: (8, lone)}
     await bed.write(again, held(mint(NOW), "A1"))
     await bed.journal.snapshot(again.state)
     assert (await bed.journal.acquire(showtime_id)).refused == again.refused

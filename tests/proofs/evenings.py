@@ -76,7 +76,11 @@ class Evening:
         self.answered: list[tuple[Command, Decision, tuple[Record, ...]]] = []
         self.asked: list[Command] = []
         self.showtime_id = mint(NOW)
-        self.limits = Limits(snapshot_after_records=self.dice.choice((5, 1_000)), restart_seconds_min=0.0)
+        self.limits = Limits(
+            snapshot_after_records=self.dice.choice((5, 1_000)),
+            refusals_remembered_max=self.dice.choice((2, 1_000)),
+            restart_seconds_min=0.0,
+        )
 
     def open(self) -> Showtimes:
         return Showtimes(self.journal, self.watcher, self.clock, Alone(), self.limits, lambda *_: None)

@@ -106,7 +106,7 @@ async def prove(minutes: float) -> None:
             await house.start(session)
             await soak(house, session, minutes, LOOK_SECONDS)
             await closing(house, session)
-    print(f"{minutes:g} minutes: no error, no drift between what is watched and what is so, memory flat")
+    print(f"{minutes:g} minutes: no error, no drift between what is watched and what is so, memory within bounds")
 
 
 def main() -> None:
