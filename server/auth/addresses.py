@@ -19,3 +19,11 @@ def folded(text: str) -> str:
     if strange or len(address) > ADDRESS_LENGTH_MAX or not _is_address(address):
         raise ValueError("this is not an e-mail address")
     return address
+
+
+def sought(text: str) -> str:
+    """The address to look for. What is no address is looked for like one, and nobody has it."""
+    try:
+        return folded(text)
+    except ValueError:
+        return text

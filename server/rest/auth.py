@@ -14,6 +14,7 @@ from actors.ids import mint
 from persistence import accounts
 from persistence.accounts import Account
 from server.auth import identity, passwords
+from server.auth.addresses import sought
 from server.auth.details import Email, Name, Password, Phone
 from server.auth.entry import SignedIn, address, agent, cookie, public_url, set_cookie, signed_in
 from server.auth.identity import Identity
@@ -100,7 +101,7 @@ async def login(request: web.Request) -> web.Response:
     limiter = app[LIMITER]
     await _spend(request, limiter.rates.logins)
     asked = await read_body(request, Login)
-    email = asked.email.strip().lower()
+    email = sought(asked.email)
     who = (sha256(email.encode()).hexdigest(), address(request))
     # Counted before the slow check, so that attempts in parallel cannot slip through; forgiven on success.
     await limiter.spend(limiter.rates.failed_logins, *who, code="login_throttled")

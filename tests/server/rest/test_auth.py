@@ -132,6 +132,12 @@ async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(house
     assert answers[0][1]["code"] == "invalid_credentials"
 
 
+async def test_an_address_is_the_same_from_every_keyboard(house: House) -> None:
+    await house.member(email="J\u00fcrgen@example.com", password="correct horse battery")
+    asked = {"email": " JU\u0308RGEN@example.com", "password": "correct horse battery"}
+    assert (await house.post("/auth/login", asked)).status == 200
+
+
 async def test_every_sign_in_that_fails_costs_the_same_work(
     house: House, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
