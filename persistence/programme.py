@@ -235,14 +235,15 @@ async def facets(connection: Executor, wanted: ProgrammeFilter) -> Facets:
     where, arguments = conditions(wanted)
     row = await connection.fetchrow(
         f"""
-        WITH shown AS (
-            SELECT s.language, s.format, m.id AS movie_id, m.title, t.city, {_BUSINESS_DATE} AS day {JOINED}
+        WITH shown AS MATERIALIZED (
+            SELECT DISTINCT s.language, s.format, s.movie_id, t.city, {_BUSINESS_DATE} AS day {JOINED}
             WHERE {where} AND s.status <> 'cancelled')
         SELECT ARRAY(SELECT DISTINCT city FROM shown ORDER BY 1) AS cities,
                ARRAY(SELECT DISTINCT day FROM shown ORDER BY 1) AS dates,
                ARRAY(SELECT DISTINCT format FROM shown ORDER BY 1) AS formats,
                ARRAY(SELECT DISTINCT language FROM shown ORDER BY 1) AS languages,
-               ARRAY(SELECT DISTINCT ARRAY[title, movie_id::text] FROM shown ORDER BY 1) AS movies
+               ARRAY(SELECT ARRAY[title, id::text] FROM movie WHERE id IN (SELECT movie_id FROM shown)
+                     ORDER BY 1) AS movies
         """,
         *arguments,
     )

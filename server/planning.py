@@ -10,7 +10,7 @@ from aiohttp import web
 
 from actors.ids import mint
 from actors.ports import Rejected
-from actors.seatmap.commands import ActorKind, Cause, Reschedule
+from actors.seatmap.commands import ActorKind, Cause, Command, OpenSales, Reschedule
 from actors.seatmap.refusals import Refused
 from actors.seatmap.state import NEVER
 from actors.seatmap.terms import Instant
@@ -51,7 +51,7 @@ class Change:
             await timetable.revise(self.connection, self.new)
             return await self._publish() if self.asked.status == "scheduled" else None
         self._demand_changeable()
-        if self.asked.status == "draft" or not self._is_move:
+        if self.asked.status == "draft" or not self._is_move or self._opens_again:
             return await self._begin_anew()
         await self._demand_unsold_for_another_version()
         if self.new.terms != self.present.terms:
@@ -72,6 +72,11 @@ class Change:
             screen_id=before.screen_id,
         )
         return stayed == before
+
+    @property
+    def _opens_again(self) -> bool:
+        """Whether sales that are open shall open later: an open sale never becomes one that has not begun."""
+        return self.present.terms.sales_open_at <= self.now < self.new.terms.sales_open_at
 
     async def _publish(self) -> Instant:
         if self.new.terms.starts_at <= self.now:
@@ -100,6 +105,11 @@ class Change:
             screen_id=terms.screen_id,
             notify=self.asked.notify,
         )
+        await self._ask(command)
+        if self.present.terms.sales_close_at <= self.now < terms.sales_close_at:
+            await self._ask(OpenSales(self.cause))  # the cut-off had passed, and lies ahead again
+
+    async def _ask(self, command: Command) -> None:
         try:
             reply = await self.request.app[REGISTRY].ask(self.new.id, command)
         except Rejected:  # the exclusion constraint speaks last

@@ -309,6 +309,22 @@ async def test_a_showtime_opens_runs_and_ends_by_the_clock_alone(office: Office,
     assert (await office.change(made["id"], 409, language="de"))["code"] == "already_started"
 
 
+async def test_the_sale_follows_a_showtime_that_moves(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00", sales_close_at="2026-10-21T12:00:00Z")
+    office.clock.advance(at("2026-10-21T13:00") - office.clock.now())
+    closed = await office.read(made["id"])
+    assert closed["sales"] == "closed"
+    moved = await office.change(made["id"], starts_at_local="2026-10-22T20:00")
+    assert (moved["sales"], moved["sales_close_at"]) == ("open", "2026-10-22T12:00:00Z")
+    later = await office.change(made["id"], sales_open_at="2026-10-22T06:00:00Z")
+    assert later["sales"] == "not_open"
+    office.clock.advance(at("2026-10-22T06:00") - office.clock.now())
+    assert (await office.read(made["id"]))["sales"] == "open"
+    await office.customer().buy(made["id"], "A1")
+    assert (await office.change(made["id"], 409, sales_open_at="2026-10-22T09:00:00Z"))["code"] == "has_sales"
+    assert (await audit.verify(pool)).differences == []
+
+
 async def test_a_cancelled_showtime_frees_its_screen_and_stays_as_it_is(office: Office) -> None:
     made = await office.add("2026-10-21T20:00")
     cancelled = await office.manager.post(f"/admin/showtimes/{made['id']}/cancel", {"reason": "flood"}, key="k1")
