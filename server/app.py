@@ -25,7 +25,8 @@ from persistence import sessions as visits
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
 from persistence.journal import JournalLimits, PgJournal
 from persistence.layouts import StoredLayouts
-from server import collector
+from server import collector, cors
+from server.admission import Paces, admission
 from server.auth.passwords import COST, Passwords
 from server.auth.sessions import Sessions
 from server.auth.tokens import Tokens
@@ -158,17 +159,21 @@ def build_app(
         (partial(_database, dsn), _people, partial(_journal, dsn, clock), _showtimes, socket.live_edge)
     )
     app.on_shutdown.append(socket.send_everybody_away)
-    wrap = wrapper(app)
+    wrap, opened = wrapper(app), cors.opener(config.cors_origins)
+    paces = Paces() if config.rate_limit else None
     operations: list[Operation] = list(chain.from_iterable(getattr(module, "OPERATIONS", ()) for module in MODULES))
     app[OPERATIONS] = operations
     app[DOCUMENTS] = documents.Documents(operations)
     paths = {operation.path for operation in operations}
     for operation in operations:
-        handler = wrap(operation.answering(), operation.guard())
+        handler = opened(wrap(operation.answering(), admission(app, operation.guard(), paces)))
         web.RouteDef(operation.method, exact(operation.path, paths), handler, {}).register(app.router)
-    for route in (*chain.from_iterable(getattr(module, "ROUTES", ()) for module in MODULES), *Site(ROOT).routes()):
+    for route in chain.from_iterable(getattr(module, "ROUTES", ()) for module in MODULES):
+        handler = opened(wrap(route.handler, admission(app, None, paces)))
+        web.RouteDef(route.method, route.path, handler, route.kwargs).register(app.router)
+    for route in Site(ROOT).routes():
         web.RouteDef(route.method, route.path, wrap(route.handler, None), route.kwargs).register(app.router)
-    app.router.add_route("*", "/{nowhere:.*}", wrap(nowhere, None))
+    app.router.add_route("*", "/{nowhere:.*}", opened(wrap(nowhere, admission(app, None, paces))))
     return app
 
 

@@ -65,6 +65,17 @@ def _secrets(value: object) -> object:
     return tuple(value.split()) if isinstance(value, str) else value
 
 
+def _origins(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    origins = tuple(part.strip() for part in value.split(",") if part.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("must name origins like https://box.example, separated by commas")
+    return origins
+
+
 def _long_enough(secret: str) -> str:
     if secret and len(secret.encode()) < SECRET_BYTES_MIN:
         raise ValueError(f"must be at least {SECRET_BYTES_MIN} bytes long, or unset to have one made")
@@ -117,6 +128,7 @@ class Config(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     hold_ttl_s: Annotated[int, Field(ge=1, le=3_600)] = 600
     rate_limit: bool = True
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
     demo: Demo = Demo.AUTO
 
 
