@@ -6,7 +6,7 @@ COPY requirements-runtime.lock ./
 RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-runtime.lock
 
 FROM python:3.12-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /var/lib/marquee --create-home marquee
+RUN useradd --uid 10001 --shell /usr/sbin/nologin --home-dir /var/lib/marquee --create-home marquee
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY pyproject.toml ./
