@@ -57,13 +57,16 @@ class Envelope:
             answer(reply)
 
 
+Told = tuple[Envelope, Decision, tuple[Record, ...]]
+
+
 @dataclass(slots=True)
 class Judgement:
     """A turn in the making: where the state would be, and what to tell whom once that is durable."""
 
     state: SeatMap
     records: list[Record]
-    replies: list[tuple[Envelope, Decision, tuple[Record, ...]]]
+    replies: list[Told]
     refused: dict[str, tuple[int, Refused]]
 
 
@@ -127,9 +130,8 @@ class ShowtimeActor(Actor[Envelope]):
                 return
             self._adopt(judged)
         if judged.refused:
-            await self._remember(judged.refused, now)
-        for envelope, decision, records in judged.replies:
-            envelope.answer(Reply(decision, records, self._durable, self.epoch))
+            await self._remember(judged, now)
+        self._tell(judged.replies)
         self._set_alarm()
         if self.unkept_records >= self._limits.snapshot_after_records and self._keeping is None:
             self._keeping = asyncio.create_task(self.keep())
@@ -235,13 +237,18 @@ class ShowtimeActor(Actor[Envelope]):
                 past[record.cause.command_id] = (*past.get(record.cause.command_id, ()), record)
         return past
 
-    async def _remember(self, refused: dict[str, tuple[int, Refused]], now: Instant) -> None:
+    def _tell(self, replies: Sequence[Told]) -> None:
+        for envelope, decision, records in replies:
+            envelope.answer(Reply(decision, records, self._durable, self.epoch))
+
+    async def _remember(self, judged: Judgement, now: Instant) -> None:
         """Only after the append: what was refused because of an event that was never stored must be judged again.
 
-        And before it is answered: whoever has heard a refusal hears the same one after a restart.
+        And before it is answered: whoever has heard a refusal hears the same one after a restart. Nobody else waits.
         """
-        await self._journal.refuse(self.showtime_id, refused, now)
-        self._refused.update(refused)
+        self._tell([told for told in judged.replies if told[0].command.cause.command_id not in judged.refused])
+        await self._journal.refuse(self.showtime_id, judged.refused, now)
+        self._refused.update(judged.refused)
         while len(self._refused) > self._limits.refusals_remembered_max:
             self._refused.popitem(last=False)
             self._forgot_refusals = True

@@ -131,14 +131,25 @@ async def test_a_refusal_is_remembered_however_many_came_after_it(stage: Stage):
         assert isinstance(held.decision, Accepted)
 
 
-async def test_a_refusal_that_cannot_be_kept_is_not_told(stage: Stage):
+async def test_a_refusal_that_cannot_be_kept_is_not_told_and_nobody_else_waits_for_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    async def fails(*_: object) -> None:
+        raise JournalDown("no room")
+
     key = mint(NOW)
     async with stage.open() as showtimes:
         await showtimes.ask(ID, hold("ana", "A1"))
-        stage.journal.faults.down = True
-        with pytest.raises(JournalDown):
-            await showtimes.ask(ID, hold("bob", "A1", key, 1))
-        stage.journal.faults.down = False
+        with monkeypatch.context() as patched:
+            patched.setattr(stage.journal, "refuse", fails)
+            bob, cem = await asyncio.gather(
+                showtimes.ask(ID, hold("bob", "A1", key, 1)),
+                showtimes.ask(ID, hold("cem", "A2")),
+                return_exceptions=True,
+            )
+        assert isinstance(bob, JournalDown)
+        assert isinstance(cem, Reply)
+        assert code(cem) == "accepted"
         assert code(await showtimes.ask(ID, hold("bob", "A1", key, 1))) == Refusal.SEATS_UNAVAILABLE
 
 
