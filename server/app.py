@@ -66,6 +66,7 @@ from server.payments.sandbox import Sandbox
 from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
 from server.rest import (
+    admin_prices,
     admin_schedule,
     admin_screens,
     admin_seats,
@@ -82,6 +83,7 @@ from server.rest import (
     payments,
     people,
     preferences,
+    price_lists,
     seats,
     showtimes,
     system,
@@ -129,6 +131,8 @@ MODULES: Final = (
     admin_seats,
     admin_showtimes,
     admin_theatres,
+    admin_prices,
+    price_lists,
     socket,
 )
 _log: Final = structlog.get_logger("marquee")

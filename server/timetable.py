@@ -112,6 +112,8 @@ class Place:
 
     hall: Hall
     film: Film
+    tariff: Tariff | None = None
+    """What its price lists make the hall cost, where a new showtime says nothing else."""
 
 
 def plan(showtime_id: str, asked: Wishes, place: Place, now: Instant, present: Planned | None = None) -> NewShowtime:
@@ -124,7 +126,7 @@ def plan(showtime_id: str, asked: Wishes, place: Place, now: Instant, present: P
     cleaning = _or(asked.cleaning_minutes, present.cleaning_minutes if present else CLEANING_MINUTES)
     ends_at = _end(asked, film, starts_at, trailers, present)
     sales_open_at, sales_close_at = _sales(asked, starts_at, ends_at, trailers, now, present)
-    tariff = _tariff(asked, hall, present)
+    tariff = _tariff(asked, hall, present.terms.tariff if present else place.tariff)
     hold_seconds = _or(asked.hold_ttl_s, present.terms.hold_seconds if present else 600)
     usual = present.terms if present else None
     terms = Terms(
@@ -266,8 +268,7 @@ def _sales(
     return opens, closes
 
 
-def _tariff(asked: Wishes, hall: Hall, present: Planned | None) -> Tariff:
-    before = present.terms.tariff if present else None
+def _tariff(asked: Wishes, hall: Hall, before: Tariff | None) -> Tariff:
     prices: Mapping[str, Mapping[str, int]]
     if asked.prices is not None:
         prices = _listed(asked.prices)

@@ -19,6 +19,7 @@ from server.idempotency import idempotent
 from server.keys import CLOCK, PLANNING, POOL, REGISTRY
 from server.operations import Operation
 from server.planning import film_of, planner
+from server.repricing import usual
 from server.requests import Body, Id, read_body
 from server.responses import answer
 from server.series import Candidate, Clash, Slot, copied, on_days, on_the_wall, settle, slot, span, wished
@@ -56,6 +57,7 @@ class Pattern(Showing):
     weekdays: Annotated[list[Weekday], Field(min_length=1, max_length=7)] = Field(
         default_factory=lambda: [*range(1, 8)]
     )
+    price_list_id: Id | None = None
     first: BodyDay = Field(alias="from")
     last: BodyDay = Field(alias="to")
 
@@ -107,9 +109,13 @@ async def schedule_pattern(request: web.Request) -> web.Response:
     async with request.app[PLANNING], request.app[POOL].acquire() as connection, connection.transaction():
         halls = await timetable.take_screens(connection, pattern.screen_ids)
         film = await film_of(connection, pattern.movie_id)
+        places = {
+            hall.id: Place(hall, film, await usual(connection, hall, pattern, pattern.price_list_id))
+            for hall in halls.values()
+        }
         draft = asked.status == "draft"
         candidates = [
-            wished(pattern, Place(halls[screen_id], film), on_the_wall(day, at), draft=draft, now=now)
+            wished(pattern, places[screen_id], on_the_wall(day, at), draft=draft, now=now)
             for day in on_days(pattern.first, pattern.last, frozenset(pattern.weekdays))
             for screen_id in dict.fromkeys(pattern.screen_ids)
             for at in sorted(set(pattern.times))

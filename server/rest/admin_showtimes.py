@@ -26,6 +26,7 @@ from server.planning import (
     has_sales,
     planner,
 )
+from server.repricing import usual
 from server.requests import Cursor, Day, Id, Page, Text, WireTime, path_id, read_body, read_query
 from server.responses import answer, no_content
 from server.revisions import check, tagged
@@ -36,10 +37,11 @@ PLANNERS: Final = frozenset((MANAGER, ADMIN))
 
 
 class NewShowing(Wishes):
-    """A new showtime needs a film, a screen, a start, a language, a format and prices."""
+    """A new showtime needs a film, a screen, a start, a language, a format and prices of its own or of price lists."""
 
     movie_id: Id
     screen_id: Id
+    price_list_id: Id | None = None
 
 
 class PlansQuery(Page):
@@ -97,7 +99,9 @@ async def add_showtime(request: web.Request) -> web.Response:
     async with request.app[PLANNING], request.app[POOL].acquire() as connection, connection.transaction():
         halls = await timetable.take_screens(connection, [asked.screen_id])
         film = await film_of(connection, asked.movie_id)
-        new = plan(mint(now), asked, Place(halls[asked.screen_id], film), now)
+        hall = halls[asked.screen_id]
+        tariff = await usual(connection, hall, asked, asked.price_list_id)
+        new = plan(mint(now), asked, Place(hall, film, tariff), now)
         await demand_room(connection, new)
         if not new.draft:
             demand_published(film)

@@ -18,6 +18,7 @@ from server.keys import CLOCK, OPERATIONS, POOL, SESSIONS
 from tests.server.house import House, open_house
 from tests.server.rest.cinema import Counter, fresh_key, open_counter
 
+PRICE = {"category": "standard", "ticket_type": "adult", "amount": 1}
 LETTERS = dict(zip("GCUBMA", (GUEST, CUSTOMER, USHER, BOX_OFFICE, MANAGER, ADMIN), strict=True))
 
 # `all`: with or without a token. `proof`: with a token, or what proves as much in the body. Else the roles: Guest,
@@ -145,6 +146,16 @@ GET    /api/v1/admin/screens/{screen_id}/layouts/{version}           MA      403
 DELETE /api/v1/admin/screens/{screen_id}/layouts/{version}           MA      403
 POST   /api/v1/admin/screens/{screen_id}/layouts/{version}/preview   MA      403
 
+PATCH  /api/v1/admin/showtimes/{showtime_id}/pricing                 MA      403
+PATCH  /api/v1/admin/pricing                                         MA
+GET    /api/v1/admin/pricing/matrix                                  MA
+GET    /api/v1/admin/price-lists                                     MA
+POST   /api/v1/admin/price-lists                                     MA
+GET    /api/v1/admin/price-lists/{price_list_id}                     MA      403
+PATCH  /api/v1/admin/price-lists/{price_list_id}                     MA      403
+PUT    /api/v1/admin/price-lists/{price_list_id}                     MA      403
+DELETE /api/v1/admin/price-lists/{price_list_id}                     MA      403
+
 GET    /api/v1/admin/showtimes                                       MA
 POST   /api/v1/admin/showtimes                                       MA      403
 POST   /api/v1/admin/showtimes/bulk                                  MA
@@ -231,6 +242,8 @@ class Stage:
                 return {"movie_id": t["movie_id"], "screen_id": t["screen_id"], "starts_at": "2050-01-01T12:00:00Z"}
             case "POST", "/admin/screens":
                 return {"theatre_id": t["theatre_id"], "name": "2", "rows": 2, "seats_per_row": 4}
+            case "PATCH" | "PUT", path if path.startswith("/admin/price-lists"):
+                return {}
             case "PATCH" | "PUT", path if path.startswith(("/admin/showtimes", "/admin/theatres", "/admin/screens")):
                 return {}
         return None
@@ -251,6 +264,8 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
         held = await owner.hold(counter.showtime_id, "A1", "A2")
         booked = await owner.book(counter.showtime_id, "B1")
         paying = await (await owner.post("/payments/orders", {"booking_id": booked["id"]}, key=fresh_key())).json()
+        listed = {"name": "Gala", "scope": "showtime", "theatre_id": cinema.theatre_id, "prices": [PRICE]}
+        gala = await (await counter.manager().post("/admin/price-lists", listed)).json()
         yield Stage(
             house,
             counter,
@@ -264,6 +279,7 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
                 "hold_id": held["hold_id"],
                 "booking_id": booked["id"],
                 "payment_id": paying["payment_id"],
+                "price_list_id": gala["id"],
                 "owner": owner.token,
             },
         )
