@@ -47,7 +47,7 @@ async def seed(dsn: str, count: int) -> Cinema:
     layout = from_plan(mint(now), 1, from_shortcut("Bench hall", ROWS, SEATS_PER_ROW))
     movie = Movie(movie_id, "Bench", "", 120, (), ("en",), "U", (), "", None, None, None, None, {}, "published")
     theatre = Theatre(theatre_id, "Bench", "Pune", "1 Road", "", None, None, (), {}, "Asia/Kolkata", "INR")
-    new: list[tuple[str, int, Terms]] = []
+    new: list[NewShowtime] = []
     async with open_pool(dsn) as pool, pool.acquire() as connection, connection.transaction():
         await catalog.put_movies(connection, [movie])
         await catalog.put_theatre(connection, theatre)
@@ -67,13 +67,11 @@ async def seed(dsn: str, count: int) -> Cinema:
                 refund_policy=(),
                 orphan_rule=OrphanRule.OFF,
             )
-            showtime_id = mint(now)
-            row = NewShowtime(showtime_id, terms, "en", "2D", 0, 20, layout.capacity, 45_000)
-            number = await programme.put_showtime(connection, row)
-            assert number is not None
-            new.append((showtime_id, number, terms))
-        await schedule_all(connection, new, now, Cause(mint(now), ActorKind.SYSTEM, "bench"))
-    return Cinema(layout, tuple(showtime_id for showtime_id, _, _ in new), tuple(layout.seats))
+            new.append(NewShowtime(mint(now), terms, "en", "2D", 0, 20, layout.capacity, 45_000))
+        numbers = await programme.put_showtimes(connection, new)
+        logs = [(each.id, numbers[each.id], each.terms) for each in new]
+        await schedule_all(connection, logs, now, Cause(mint(now), ActorKind.SYSTEM, "bench"))
+    return Cinema(layout, tuple(each.id for each in new), tuple(layout.seats))
 
 
 def guests(count: int) -> tuple[str, ...]:
