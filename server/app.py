@@ -35,6 +35,7 @@ from server.errands import Errands
 from server.keys import (
     CLOCK,
     CONFIG,
+    DARKROOM,
     DOCUMENTS,
     ERRANDS,
     HUB,
@@ -42,6 +43,7 @@ from server.keys import (
     LETTERS,
     LIFE,
     LIMITER,
+    MEDIA,
     OPERATIONS,
     PASSWORDS,
     PLANNING,
@@ -60,6 +62,7 @@ from server.limiter import Limiter, Rates
 from server.live import socket
 from server.live.hub import Hub
 from server.live.limits import Limits as LiveLimits
+from server.media import LocalFolder, folder_of, sweep
 from server.middleware import nowhere, wrapper
 from server.operations import Operation, exact
 from server.payments.sandbox import Sandbox
@@ -88,6 +91,7 @@ from server.rest import (
     showtimes,
     system,
     theatres,
+    uploads,
     users,
 )
 from server.rest import sessions as own_sessions
@@ -133,6 +137,7 @@ MODULES: Final = (
     admin_theatres,
     admin_prices,
     price_lists,
+    uploads,
     socket,
 )
 _log: Final = structlog.get_logger("marquee")
@@ -157,6 +162,9 @@ def build_app(
     app[LETTERS] = SmtpPost(config.smtp_url, sender) if config.smtp_url else LetterFolder(mail, sender)
     app[TEXTS] = TextFolder(config.data_dir / "sms")
     app[PLANNING] = asyncio.Semaphore(PLANNERS_AT_ONCE)
+    app[DARKROOM] = asyncio.Semaphore(1)
+    app[MEDIA] = LocalFolder(folder_of(config))
+    sweep(config)
     app[HUB] = Hub(clock, LiveLimits())
     app[SEATS] = seats.Encoded()
     app.cleanup_ctx.extend(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from server.limiter import Limiter
     from server.live.hub import Hub
     from server.live.socket import Edge
+    from server.media import Media
     from server.operations import Operation
     from server.payments.till import Till
     from server.rest.documents import Documents
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from server.telemetry import Telemetry
 
 CONFIG: Final[web.AppKey["Config"]] = web.AppKey("config")
+DARKROOM: Final[web.AppKey[asyncio.Semaphore]] = web.AppKey("darkroom", asyncio.Semaphore)
 PLANNING: Final[web.AppKey[asyncio.Semaphore]] = web.AppKey("planning", asyncio.Semaphore)
 POOL: Final[web.AppKey["asyncpg.Pool[asyncpg.Record]"]] = web.AppKey("pool")
 CLOCK: Final[web.AppKey["Clock"]] = web.AppKey("clock")
@@ -40,6 +42,7 @@ LIVE: Final[web.AppKey["Edge"]] = web.AppKey("live")
 LETTERS: Final[web.AppKey["Post"]] = web.AppKey("letters")
 LIFE: Final[web.AppKey["Life"]] = web.AppKey("life")
 LIMITER: Final[web.AppKey["Limiter"]] = web.AppKey("limiter")
+MEDIA: Final[web.AppKey["Media"]] = web.AppKey("media")
 OPERATIONS: Final[web.AppKey[Sequence["Operation"]]] = web.AppKey("operations")
 PASSWORDS: Final[web.AppKey["Passwords"]] = web.AppKey("passwords")
 SEATS: Final[web.AppKey["Encoded"]] = web.AppKey("seats")

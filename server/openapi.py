@@ -157,7 +157,7 @@ def _operation(operation: Operation, schemas: Mapping[Key, Json], components: Ma
         schema = schemas[id(operation.asks), "validation"]
         told["requestBody"] = {
             "required": operation.body_required,
-            "content": {"application/json": {"schema": schema}},
+            "content": {operation.body_type: {"schema": schema}},
         }
     if operation.alias_of is not None:
         told["deprecated"] = True

@@ -47,6 +47,7 @@ class Operation:
     query: type[BaseModel] | None = None
     problems: tuple[str, ...] = ()
     body_required: bool = True
+    body_type: str = "application/json"
     key_required: bool = False
     remembers: bool = False
     alias_of: str | None = None

@@ -156,6 +156,8 @@ PATCH  /api/v1/admin/price-lists/{price_list_id}                     MA      403
 PUT    /api/v1/admin/price-lists/{price_list_id}                     MA      403
 DELETE /api/v1/admin/price-lists/{price_list_id}                     MA      403
 
+POST   /api/v1/admin/uploads                                         MA
+
 GET    /api/v1/admin/showtimes                                       MA
 POST   /api/v1/admin/showtimes                                       MA      403
 POST   /api/v1/admin/showtimes/bulk                                  MA
