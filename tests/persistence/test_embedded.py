@@ -20,7 +20,7 @@ from persistence.binaries import Runner
 from persistence.embedded import EmbeddedFailed, EmbeddedPostgres
 
 HERE = Path(__file__).parent
-SECONDS_MAX = 30
+SECONDS_MAX = 90
 
 
 @pytest.fixture

@@ -259,7 +259,7 @@ async def test_who_watches_a_showtime_that_is_withdrawn_is_told_that_it_is_gone(
         anew = await socket.receive_json()
         assert (anew["type"], anew["sales"]) == ("snapshot", "open")
         await office.change(made["id"], status="draft")
-        while (message := await socket.receive(timeout=10)).type != WSMsgType.CLOSE:
+        while (message := await socket.receive(timeout=30)).type != WSMsgType.CLOSE:
             pass
         assert message.data == 4404
 
@@ -288,7 +288,7 @@ async def test_a_showtime_opens_runs_and_ends_by_the_clock_alone(office: Office,
     )
 
     async def stands(status: str, sales: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 row = await pool.fetchrow("SELECT status, sales FROM showtime WHERE id = $1", made["id"])
                 if row is not None and tuple(row) == (status, sales):
