@@ -1,7 +1,7 @@
 """Changing one showtime: what a change means for a draft, for a showtime on sale, and for one that has been sold.
 
-A draft is changed freely. A showtime on sale is moved by its own actor, which alone knows whether somebody has just
-bought a ticket; whatever else changes about it means that its log begins anew, which only one never sold may.
+A draft is changed freely. A showtime on sale is moved and priced by its own actor, which alone knows whether somebody
+has just bought a ticket; whatever else changes about it means that its log begins anew, which only one never sold may.
 """
 
 from dataclasses import dataclass, replace
@@ -10,11 +10,11 @@ from aiohttp import web
 
 from actors.ids import mint
 from actors.ports import Rejected
-from actors.seatmap.commands import ActorKind, Cause, Command, OpenSales, Reschedule
+from actors.seatmap.commands import ActorKind, Cause, Command, OpenSales, Reprice, Reschedule
 from actors.seatmap.refusals import Refused
-from actors.seatmap.state import NEVER
+from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant
-from persistence import timetable
+from persistence import prices, timetable
 from persistence.database import Connection
 from persistence.programme import NewShowtime
 from persistence.timetable import Film, HasSales, Planned
@@ -51,17 +51,20 @@ class Change:
             await timetable.revise(self.connection, self.new)
             return await self._publish() if self.asked.status == "scheduled" else None
         self._demand_changeable()
-        if self.asked.status == "draft" or not self._is_move or self._opens_again:
+        if self.asked.status == "draft" or not self._is_for_the_actor or self._opens_again:
             return await self._begin_anew()
         await self._demand_unsold_for_another_version()
-        if self.new.terms != self.present.terms:
+        before = self.present.terms
+        if replace(self.new.terms, tariff=before.tariff) != before:
             await self._move()
+        if self.new.terms.tariff != before.tariff:
+            await self._reprice()
         await timetable.annotate(self.connection, self.new)
         return None
 
     @property
-    def _is_move(self) -> bool:
-        """Whether its actor can do it: times change, or the screen for one with the same layout."""
+    def _is_for_the_actor(self) -> bool:
+        """Whether its actor can do it: times change, prices, or the screen for one with the same layout."""
         before = self.present.terms
         stayed = replace(
             self.new.terms,
@@ -70,6 +73,7 @@ class Change:
             sales_open_at=before.sales_open_at,
             sales_close_at=before.sales_close_at,
             screen_id=before.screen_id,
+            tariff=before.tariff,
         )
         return stayed == before
 
@@ -109,13 +113,19 @@ class Change:
         if self.present.terms.sales_close_at <= self.now < terms.sales_close_at:
             await self._ask(OpenSales(self.cause))  # the cut-off had passed, and lies ahead again
 
-    async def _ask(self, command: Command) -> None:
+    async def _reprice(self) -> None:
+        """For new holds; who holds or has bought keeps the old prices."""
+        state = await self._ask(Reprice(self.cause, self.new.terms.tariff))
+        await prices.write_tariff(self.connection, self.new.id, state.terms.tariff)
+
+    async def _ask(self, command: Command) -> SeatMap:
         try:
             reply = await self.request.app[REGISTRY].ask(self.new.id, command)
         except Rejected:  # the exclusion constraint speaks last
             raise overlap(None) from None
         if isinstance(reply.decision, Refused):
             raise problem(*wire.refused(reply.decision), self.cause)
+        return reply.state
 
     async def _demand_unsold_for_another_version(self) -> None:
         """Who has bought a film in one language and format is told before it becomes another."""

@@ -48,7 +48,10 @@ async def test_a_week_of_eight_screens_is_planned_sold_moved_cancelled_and_shown
 async def plan_the_week(office: Office) -> tuple[list[str], list[str], list[str]]:
     """As drafts: three evening shows a day on each screen, matinees at the weekend, and two screens open all night."""
 
-    async def lay(times: list[str], weekdays: list[int], prices: list[dict[str, Any]], screens: int = 8) -> list[str]:
+    prices = {"name": "Evenings", "scope": "theatre", "theatre_id": office.theatre_id, "prices": EVENING}
+    await expect(await office.manager.post("/admin/price-lists", {**prices, "fee": 100, "tax_bps": 700}), 201)
+
+    async def lay(times: list[str], weekdays: list[int], screens: int = 8) -> list[str]:
         pattern = {
             "movie_id": office.movie_id,
             "screen_ids": office.screens[:screens],
@@ -57,9 +60,6 @@ async def plan_the_week(office: Office) -> tuple[list[str], list[str], list[str]
             **WEEK,
             "language": "en",
             "format": "2D",
-            "prices": prices,
-            "fee": 100,
-            "tax_bps": 700,
             "sales_open_at": "2026-10-12T10:00:00Z",
             "cancellation_policy": [{"hours_before": 2, "refund_pct": 100}],
         }
@@ -69,9 +69,9 @@ async def plan_the_week(office: Office) -> tuple[list[str], list[str], list[str]
         assert tried["conflicts"] == told["conflicts"] == []
         return [slot["id"] for slot in told["created"]]
 
-    evenings = await lay(["17:00", "19:30", "22:00"], [1, 2, 3, 4, 5, 6, 7], EVENING)
-    matinees = await lay(["14:00"], [6, 7], EVENING)
-    long_night = await lay(["00:30", "02:45"], [6], EVENING, screens=2)
+    evenings = await lay(["17:00", "19:30", "22:00"], [1, 2, 3, 4, 5, 6, 7])
+    matinees = await lay(["14:00"], [6, 7])
+    long_night = await lay(["00:30", "02:45"], [6], screens=2)
     assert (len(evenings), len(matinees), len(long_night)) == (8 * 3 * 7, 16, 4)
     for matinee in matinees:
         seen = (await office.manager.get(f"/admin/showtimes/{matinee}")).headers["ETag"]
@@ -113,7 +113,11 @@ async def move_some(office: Office, evenings: list[str], ana: Any) -> tuple[str,
     shown = await expect(await ana.get(f"/bookings/{bought['id']}"), 200)
     assert shown["showtime"]["starts_at"] == moved["starts_at"] == "2026-10-19T20:15:00Z"
     assert (await office.change(second, prices=MATINEE))["price_from"]["amount"] == 900
-    assert (await office.change(sold, 409, prices=MATINEE))["code"] == "has_sales"
+    premiere = {"prices": [{"category": "standard", "ticket_type": "adult", "amount": 2_000}]}
+    repriced = await office.manager.patch(f"/admin/showtimes/{sold}/pricing", premiere)
+    assert repriced.status == 200, await repriced.text()
+    assert (await office.customer().hold(sold, "C1"))["total"]["amount"] == 2_247
+    assert (await expect(await ana.get(f"/bookings/{bought['id']}"), 200))["total"] == bought["total"]
     return sold, bought
 
 

@@ -203,6 +203,9 @@ async def test_what_is_sold_moves_only_when_everybody_is_told(office: Office, po
         {"status": "draft"},
     ):
         assert (await office.change(made["id"], 409, **change))["code"] == "has_sales", change
+    dearer = [{**PRICES[0], "amount": 1_500}]
+    assert (await office.change(made["id"], prices=dearer))["price_from"]["amount"] == 1_500
+    assert (await office.customer().hold(made["id"], "B1"))["total"]["amount"] == 1_500
     moved = await office.change(made["id"], starts_at_local="2026-10-21T21:00", language="de", notify=True)
     assert (moved["starts_at"], moved["language"]) == ("2026-10-21T19:00:00Z", "de")
     topics = await pool.fetchval("SELECT array_agg(topic) FROM job WHERE showtime_id = $1", made["id"])
