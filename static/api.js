@@ -27,7 +27,7 @@ export const isGuest = () => !session || session.user.roles.includes("guest");
 export const onSession = (listener) => listeners.add(listener);
 
 function remember(answer) {
-  keep(answer && { user: answer.user ?? session?.user, access: answer.access_token, refresh: answer.refresh_token,
+  keep(answer && { user: answer.user ?? session?.user, access: answer.access_token,
     until: Date.now() + (answer.expires_in - 30) * 1000 });
   if (session) localStorage.setItem(STORE, JSON.stringify(session));
   else localStorage.removeItem(STORE);
@@ -90,18 +90,27 @@ export function distrust(token) {
 
 const alone = (work) => (navigator.locks ? navigator.locks.request(STORE, work) : work());
 
+// The refresh token is a cookie: scripts cannot read it, and all windows have the same one, which localStorage, that
+// windows see a little later, could not promise.
 async function exchange() {
   const stored = JSON.parse(localStorage.getItem(STORE) || "null");
-  if (stored?.refresh !== session?.refresh) {
+  if (stored?.access !== session?.access) {
     keep(stored);
     if (!session || Date.now() < session.until) return session?.access ?? null;
   }
-  const response = await fetch("/api/v1/auth/refresh", {
-    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ refresh_token: session.refresh }),
-  });
-  if (!response.ok) { forgetMe(); return null; }
-  remember(await response.json());
-  return session.access;
+  for (let again = true; ; again = false) {
+    const response = await fetch("/api/v1/auth/refresh", { method: "POST" }).catch(() => null);
+    const answer = await response?.json().catch(() => null);
+    if (response?.ok) {
+      remember(answer);
+      return session.access;
+    }
+    // Another window was faster with the same cookie; by now there is a newer one.
+    if (again && answer?.code === "refresh_reused") continue;
+    if (response?.status !== 401) throw new ProblemError(response?.status ?? 0, answer ?? { code: "offline" });
+    forgetMe();
+    return null;
+  }
 }
 
 // Somebody to hold seats for: whoever is signed in, or a guest.

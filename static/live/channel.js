@@ -37,7 +37,7 @@ export class Channel {
   }
 
   async signIn() {
-    const token = this.said = await this.token();
+    const token = this.said = await this.token().catch(() => null);
     if (token && this.socket?.readyState === WebSocket.OPEN) {
       const id = this.nextId++;
       const answer = await new Promise((resolve) => {
