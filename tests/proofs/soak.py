@@ -54,10 +54,19 @@ class Watching:
                     return
 
 
-async def _buy_on(house: House, session: aiohttp.ClientSession, showtimes: list[str], stop: asyncio.Event) -> None:
-    while not stop.is_set():
+@dataclass
+class Doors:
+    """Buyers come in while they are open; closed for good at the end."""
+
+    open: asyncio.Event
+    closing: bool = False
+
+
+async def _buy_on(house: House, session: aiohttp.ClientSession, showtimes: list[str], doors: Doors) -> None:
+    while not doors.closing:
         who = await house.guest(session)
         for _ in range(VISITS_OF_ONE_GUEST):
+            await doors.open.wait()
             await house.buy(session, who, showtimes)
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -66,7 +75,8 @@ async def soak(house: House, session: aiohttp.ClientSession, minutes: float, loo
     """AssertionError says what went wrong."""
     house.everybody_cancels = True
     showtimes = (await house.showtimes(session))[:10]
-    stop, begin = asyncio.Event(), time.monotonic()
+    doors, begin = Doors(asyncio.Event()), time.monotonic()
+    doors.open.set()
     memory: list[float] = []
     async with AsyncExitStack() as stack:
         watchers = []
@@ -75,14 +85,16 @@ async def soak(house: House, session: aiohttp.ClientSession, minutes: float, loo
             socket = session.ws_connect(f"{house.base}/showtimes/{showtime_id}/live")
             watchers.append(Watching(showtime_id, await stack.enter_async_context(socket)))
         listening = [asyncio.ensure_future(watching.listen()) for watching in watchers]
-        buying = [asyncio.ensure_future(_buy_on(house, session, showtimes, stop)) for _ in range(BUYERS)]
+        buying = [asyncio.ensure_future(_buy_on(house, session, showtimes, doors)) for _ in range(BUYERS)]
         visits = 0
         while time.monotonic() - begin < minutes * 60:
             done, _ = await asyncio.wait((*listening, *buying), timeout=look_seconds, return_when="FIRST_COMPLETED")
             for task in done:
                 task.result()
+            doors.open.clear()  # what moves faster than one can look at it cannot be compared
             for watching in watchers:
                 await watching.agrees(house, session)
+            doors.open.set()
             assert house.server is not None
             memory.append(psutil.Process(house.server.pid).memory_info().rss / 1_048_576)
             visits += len(house.promises)
@@ -92,7 +104,7 @@ async def soak(house: House, session: aiohttp.ClientSession, minutes: float, loo
                 f"{sum(watching.frames for watching in watchers)} frames, {memory[-1]:.0f} MiB",
                 flush=True,
             )
-        stop.set()
+        doors.closing = True
         await asyncio.gather(*buying)
         for task in listening:
             task.cancel()
