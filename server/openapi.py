@@ -41,7 +41,7 @@ One actor per showtime owns its seat map; every answer about seats is on disk be
 **Lists** are `{items, next_cursor}`: ask again with `cursor` until it is null. **Unknown fields** in a body are
 refused; in answers there may be new ones any day, so ignore what you do not know.
 
-**Errors** are `application/problem+json` (RFC 9457) with a stable `code`; `docs/problems.md` lists all of them.
+**Errors** are `application/problem+json` (RFC 9457) with a stable `code`; [all of them](/docs#problems) are listed.
 **Retries**: send an `Idempotency-Key` with whatever changes something, and repeat the request with the same key until
 there is an answer that is neither 429 nor 5xx. **Seat changes as they happen** come over WebSocket, described by
 [asyncapi.json](/api/v1/asyncapi.json).
@@ -107,7 +107,7 @@ def document(operations: Sequence[Operation]) -> Json:
     }
 
 
-class _Schemas(GenerateJsonSchema):
+class Schemas(GenerateJsonSchema):
     """pydantic's generator, with plainer names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -135,7 +135,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[Key, Json], dict[str
     found, rest = TypeAdapter.json_schemas(
         wanted.values(),
         ref_template=f"{_REF}{{model}}",
-        schema_generator=_Schemas,
+        schema_generator=Schemas,
     )
     return {key: schema for (key, _), schema in found.items()}, rest["$defs"]
 
@@ -262,13 +262,14 @@ def _security(operation: Operation) -> list[Json]:
 
 
 def _tags(operations: Iterable[Operation]) -> Iterator[Json]:
-    for name, module in {_tag(operation): operation.handler.__module__ for operation in operations}.items():
+    modules = {_tag(operation): operation.handler.__module__ for operation in operations}
+    for name, module in sorted(modules.items(), key=lambda named: named[0] == "aliases"):
         about = (sys.modules[module].__doc__ or "").partition("\n")[0]
         yield {"name": name, "description": about}
 
 
 def _tag(operation: Operation) -> str:
-    """The part of the house that answers; an old address belongs to the seats' or films' it leads to."""
+    """The part of the house that answers."""
     module = operation.handler.__module__.rpartition(".")[2]
     return module.replace("_", " ")
 

@@ -55,7 +55,7 @@ def _time(at: datetime) -> datetime:
 
 
 Text = Annotated[str, Field(max_length=200)]
-Id = Annotated[str, AfterValidator(_id)]
+Id = Annotated[str, AfterValidator(_id), Field(json_schema_extra={"format": "uuid"})]
 Day = Annotated[date, BeforeValidator(_day)]
 WireTime = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_time)]
 

@@ -18,6 +18,7 @@ from server.responses import matches
 
 ROOT: Final = Path(__file__).parent.parent / "static"
 PAGE: Final = "index.html"
+DOCS: Final = "docs/index.html"
 PAGES: Final = (
     "/",
     "/movies/{id}",
@@ -49,6 +50,9 @@ class Site:
     async def page(self, request: web.Request) -> web.Response:
         return self._serve(request, PAGE)
 
+    async def docs(self, request: web.Request) -> web.Response:
+        return self._serve(request, DOCS)
+
     async def file(self, request: web.Request) -> web.Response:
         return self._serve(request, request.match_info["path"])
 
@@ -58,6 +62,7 @@ class Site:
     def routes(self) -> list[web.RouteDef]:
         return [
             *(web.get(path, self.page) for path in PAGES),
+            web.get("/docs", self.docs),
             web.get("/favicon.ico", self.icon),
             web.get("/static/{path:.+}", self.file),
         ]

@@ -69,7 +69,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterato
         guests.write_text(str(left))
     if host is not None:
         # The host leaves last, or its guests would lose their database in the middle of a test.
-        while int(guests.read_text()) > 0:
+        while int(guests.read_text() or 1) > 0:  # empty while somebody writes
             time.sleep(0.05)
         host.close()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 from typing import Any
 
 import pytest
@@ -95,6 +96,16 @@ async def test_the_site_is_one_page_under_all_its_addresses_and_runs_only_its_ow
         assert await (await house.client.get(path)).read() == await first.read()
     again = await house.client.get("/", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status == 304
+
+
+async def test_the_docs_page_needs_nothing_but_this_server(house: House) -> None:
+    page = await house.client.get("/docs")
+    assert page.status == 200
+    assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+    for text in (await page.text(), await (await house.client.get("/static/docs/docs.js")).text()):
+        assert "//" not in re.sub(r"^ *//.*$", "", text, flags=re.MULTILINE)
+        for path in re.findall(r'(?:src|href)="(/static/[^"]+)"', text):
+            assert (await house.client.get(path)).status == 200, path
 
 
 @pytest.mark.parametrize("path", ["../server/app.py", "%2e%2e/server/app.py", ".hidden", "a/.git/x", "%00", "none.js"])

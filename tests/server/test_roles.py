@@ -32,6 +32,7 @@ GET    /metrics                                                      all
 GET    /api/v1/health                                                all
 GET    /api/v1/ready                                                 all
 GET    /api/v1/openapi.json                                          all
+GET    /api/v1/asyncapi.json                                         all
 
 POST   /api/v1/auth/register                                         all
 POST   /api/v1/auth/login                                            all
