@@ -30,6 +30,7 @@ from server.admission import Paces, admission
 from server.auth.passwords import COST, Passwords
 from server.auth.sessions import Sessions
 from server.auth.tokens import Tokens
+from server.clouds import S3, Cloudinary
 from server.config import Config
 from server.errands import Errands
 from server.keys import (
@@ -62,7 +63,7 @@ from server.limiter import Limiter, Rates
 from server.live import socket
 from server.live.hub import Hub
 from server.live.limits import Limits as LiveLimits
-from server.media import LocalFolder, folder_of, sweep
+from server.media import LocalFolder, Media, folder_of, sweep
 from server.middleware import nowhere, wrapper
 from server.operations import Operation, exact
 from server.payments.sandbox import Sandbox
@@ -163,7 +164,7 @@ def build_app(
     app[TEXTS] = TextFolder(config.data_dir / "sms")
     app[PLANNING] = asyncio.Semaphore(PLANNERS_AT_ONCE)
     app[DARKROOM] = asyncio.Semaphore(1)
-    app[MEDIA] = LocalFolder(folder_of(config))
+    app[MEDIA] = _media(config, clock)
     sweep(config)
     app[HUB] = Hub(clock, LiveLimits())
     app[SEATS] = seats.Encoded()
@@ -211,6 +212,17 @@ async def serve(config: Config, dsn: str, opened: Callable[[str], None] = lambda
         app[LIFE].draining = True
     finally:
         await runner.cleanup()
+
+
+def _media(config: Config, clock: HouseClock) -> Media:
+    """Where uploads are kept."""
+    if config.media_url is None:
+        return LocalFolder(folder_of(config))
+    return (
+        Cloudinary.at(config.media_url, clock)
+        if config.media_url.startswith("cloudinary:")
+        else S3.at(config.media_url)
+    )
 
 
 async def _database(dsn: str, app: web.Application) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ import pwd
 import secrets
 from collections.abc import Iterator
 from enum import StrEnum
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -25,7 +26,7 @@ ROOT_FOLDER: Final = Path("/var/lib/marquee")
 ELSEWHERE: Final = {"MARQUEE_BROWSER"}
 """Names that the tests read."""
 
-LATER: Final = ("NATS_URL", "MEDIA_URL", "TWILIO_", "STRIPE_", "RAZORPAY_")
+LATER: Final = ("NATS_URL", "TWILIO_", "STRIPE_", "RAZORPAY_")
 """Settings of parts that this version does not have: naming one is refused rather than ignored."""
 
 _WORDS: Final = {"int_parsing": "must be a whole number", "bool_parsing": "must be on or off"}
@@ -53,6 +54,22 @@ def _url_of(*schemes: str, example: str) -> AfterValidator:
         return url.rstrip("/") if url is not None else None
 
     return AfterValidator(check)
+
+
+def _media(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    named = parts.username and parts.password and parts.hostname
+    if parts.scheme == "cloudinary" and named:
+        return url
+    if parts.scheme not in ("s3", "s3+http") or not named or not parts.path.strip("/") or "/" in parts.path.strip("/"):
+        raise ValueError(
+            "must look like s3://KEY:SECRET@HOST/BUCKET?region=eu-central-1 or cloudinary://KEY:SECRET@CLOUD"
+        )
+    if find_spec("obstore") is None:
+        raise ValueError("needs the extra named media: install marquee[media]")
+    return url
 
 
 def _networks(value: object) -> object:
@@ -123,6 +140,7 @@ class Config(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     workers: Annotated[int, AfterValidator(_single)] = 1
     smtp_url: Annotated[str | None, _url_of("smtp", "smtps", example="smtp://user:password@host:25")] = None
+    media_url: Annotated[str | None, AfterValidator(_media)] = Field(default=None, repr=False)
     payment_provider: Annotated[str, AfterValidator(_known_provider)] = "sandbox"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
