@@ -191,7 +191,9 @@ async def test_a_store_that_takes_nothing_makes_the_house_busy(
             assert STORE_SECRET not in str(problem)
 
 
-async def test_a_bucket_refuses_what_is_signed_for_another_region(database_url: str, bucket: tuple[Bucket, str]) -> None:
+async def test_a_bucket_refuses_what_is_signed_for_another_region(
+    database_url: str, bucket: tuple[Bucket, str]
+) -> None:
     store, url = bucket
     async with open_house(database_url, media_url=url.replace("eu-central-1", "eu-west-1")) as house:
         assert (await send(house, poster(), 503))["code"] == "busy"
