@@ -4,13 +4,14 @@ The week is that of 25 October 2026 in Berlin: on its last night the clocks are 
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from actors.runtime.clock import ManualClock
 from persistence import audit
 from persistence.database import Pool
 from tests.server.house import open_house
-from tests.server.rest.cinema import expect, fresh_key
+from tests.server.rest.cinema import Person, expect, fresh_key
 from tests.server.rest.planning import Office, at, open_office
 
 MATINEE = [
@@ -28,7 +29,7 @@ DAYS = [f"2026-10-{day}" for day in range(19, 26)]
 async def test_a_week_of_eight_screens_is_planned_sold_moved_cancelled_and_shown(database_url: str, pool: Pool) -> None:
     clock = ManualClock(at("2026-10-12T08:00"))
     async with open_house(database_url, clock=clock) as house:
-        office = await open_office(house, clock, screens=8)
+        office = await build_the_house(await open_office(house, clock))
         evenings, matinees, long_night = await plan_the_week(office)
         await read_the_programme(office, evenings, matinees, long_night)
         ana, bob = office.customer(), office.customer()
@@ -42,6 +43,19 @@ async def test_a_week_of_eight_screens_is_planned_sold_moved_cancelled_and_shown
     report = await audit.verify(pool)
     assert report.differences == []
     assert report.showtimes == len(evenings) + len(matinees) + len(long_night) + sum(map(len, copied.values()))
+
+
+async def build_the_house(other: Office) -> Office:
+    """A theatre of eight screens with forty seats each, for the film that the other one has."""
+    admin = Person(other.house, other.manager.account_id, ("admin",), ())
+    theatre = {"name": "Kino am Ufer", "city": "Berlin", "time_zone": "Europe/Berlin", "currency": "EUR"}
+    theatre_id = (await expect(await admin.post("/admin/theatres", theatre), 201))["id"]
+    manager = replace(other.manager, theatres=(theatre_id,))
+    screens = []
+    for number in range(1, 9):
+        asked = {"theatre_id": theatre_id, "name": f"{number}", "formats": ["2D"], "rows": 4, "seats_per_row": 10}
+        screens.append((await expect(await manager.post("/admin/screens", asked), 201))["id"])
+    return replace(other, theatre_id=theatre_id, screens=screens, manager=manager)
 
 
 async def plan_the_week(office: Office) -> tuple[list[str], list[str], list[str]]:
