@@ -111,7 +111,7 @@ class LayoutRow:
 _UPCOMING = """
     SELECT count(*) FROM showtime s WHERE s.movie_id = m.id AND s.status = 'scheduled' AND s.starts_at > $1"""
 
-_MOVIES = f"""
+MOVIES = f"""
     SELECT m.*, lower(m.title) AS key, upcoming.count AS upcoming,
         CASE WHEN m.end_date < $2 THEN 'ended'
              WHEN m.release_date > $2 THEN 'coming_soon'
@@ -128,7 +128,7 @@ async def movies(connection: Executor, wanted: MovieFilter, now: Instant, limit:
     at = moment(now)
     rows = await connection.fetch(
         f"""
-        SELECT * FROM ({_MOVIES}
+        SELECT * FROM ({MOVIES}
             WHERE m.publication = 'published'
               AND ($3::text IS NULL OR position(lower($3) IN lower(m.title)) > 0
                    OR word_similarity(lower($3), lower(m.title)) > 0.35)
@@ -148,20 +148,23 @@ async def movies(connection: Executor, wanted: MovieFilter, now: Instant, limit:
         at, at.date(), wanted.text, wanted.genre, wanted.language, wanted.day, wanted.city, after_title, after_id,
         wanted.status, limit,
     )  # fmt: skip
-    return [_movie(row) for row in rows]
+    return [movie_of(row) for row in rows]
 
 
 async def movie(connection: Executor, movie_id: str, now: Instant) -> Movie | None:
     """A published film."""
     at = moment(now)
     row = await connection.fetchrow(
-        f"{_MOVIES} WHERE m.id = $3 AND m.publication = 'published'", at, at.date(), movie_id
+        f"{MOVIES} WHERE m.id = $3 AND m.publication = 'published'", at, at.date(), movie_id
     )
-    return None if row is None else _movie(row)
+    return None if row is None else movie_of(row)
 
 
 async def put_movies(connection: Executor, films: Sequence[Movie]) -> int:
-    """Add films; one that is already there (same title and release date) stays as it is. Returns how many are new."""
+    """Add films; one that is already there stays as it is. Returns how many are new.
+
+    It is there when one has its title and release date, or its `list` among the external ids.
+    """
     rows = await connection.fetch(
         """
         INSERT INTO movie (id, title, description, duration_minutes, genres, languages, certificate, cast_names,
@@ -173,6 +176,9 @@ async def put_movies(connection: Executor, films: Sequence[Movie]) -> int:
         FROM jsonb_to_recordset($1::jsonb) AS f(id uuid, title text, description text, duration_minutes integer,
             genres jsonb, languages jsonb, certificate text, cast_names jsonb, director text, poster_url text,
             trailer_url text, release_date date, end_date date, external_ids jsonb, publication text)
+        WHERE NOT EXISTS (SELECT FROM movie m WHERE lower(m.title) = lower(f.title)
+                AND m.release_date IS NOT DISTINCT FROM f.release_date)
+            AND NOT EXISTS (SELECT FROM movie m WHERE m.external_ids ->> 'list' = f.external_ids ->> 'list')
         ON CONFLICT DO NOTHING RETURNING id
         """,
         orjson.dumps([_movie_json(film) for film in films]),
@@ -296,7 +302,7 @@ async def put_layout(connection: Executor, layout: LayoutRow) -> None:
     )  # fmt: skip
 
 
-def _movie(row: asyncpg.Record) -> Movie:
+def movie_of(row: asyncpg.Record) -> Movie:
     return Movie(
         id=str(row["id"]),
         title=row["title"],

@@ -70,6 +70,7 @@ from server.payments.sandbox import Sandbox
 from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
 from server.rest import (
+    admin_movies,
     admin_prices,
     admin_schedule,
     admin_screens,
@@ -136,6 +137,7 @@ MODULES: Final = (
     admin_seats,
     admin_showtimes,
     admin_theatres,
+    admin_movies,
     admin_prices,
     price_lists,
     uploads,

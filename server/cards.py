@@ -1,13 +1,43 @@
 """How films, theatres and screens look on the wire."""
 
-from typing import Any, NotRequired
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
 from persistence.catalog import Movie, Screen, Theatre
 
 
-def movie_card(movie: Movie) -> dict[str, Any]:
+class MovieCard(TypedDict):
+    """`status` follows from the dates and the programme: coming_soon, now_showing or ended."""
+
+    id: str
+    title: str
+    description: str
+    duration_minutes: int
+    genres: tuple[str, ...]
+    languages: tuple[str, ...]
+    certificate: str
+    cast: tuple[str, ...]
+    director: str
+    poster_url: str | None
+    trailer_url: str | None
+    release_date: date | None
+    end_date: date | None
+    status: str
+    external_ids: Mapping[str, Any]
+    next_showtimes_count: int
+
+
+class MovieRecord(MovieCard):
+    """A film as those who run the catalogue see it. `version` is what `If-Match` compares."""
+
+    publication: Literal["draft", "published", "archived"]
+    version: int
+
+
+def movie_card(movie: Movie) -> MovieCard:
     return {
         "id": movie.id,
         "title": movie.title,
@@ -26,6 +56,11 @@ def movie_card(movie: Movie) -> dict[str, Any]:
         "external_ids": movie.external_ids,
         "next_showtimes_count": movie.next_showtimes_count,
     }
+
+
+def movie_record(movie: Movie) -> MovieRecord:
+    publication: Any = movie.publication
+    return {**movie_card(movie), "publication": publication, "version": movie.revision}
 
 
 class Place(TypedDict):

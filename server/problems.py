@@ -94,6 +94,7 @@ _OTHERS: Final = {
     "in_past": (422, "A showtime cannot begin in the past."),
     "language_mismatch": (422, "The film is not shown in this language."),
     "layout_in_use": (409, "A showtime or screen uses this layout."),
+    "movie_exists": (409, "There is already a film with this title in these languages."),
     "movie_not_published": (409, "The film is not published."),
     "name_taken": (409, "There is already one with this name."),
     "nonexistent_local_time": (422, "The clocks are turned forward and this local time does not happen."),

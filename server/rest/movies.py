@@ -1,18 +1,20 @@
 """Films: the list, one film, and where it runs."""
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from aiohttp import web
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from persistence import catalog
 from persistence.catalog import Movie, MovieFilter
 from persistence.programme import ProgrammeFilter
-from server.aliases import moved
-from server.cards import movie_card
+from server.aliases import alias
+from server.cards import MovieCard, movie_card
 from server.errors import not_found
 from server.keys import CLOCK, POOL
-from server.listings import ShowtimeCard, after_start, days_from, showtime_list
+from server.listings import ShowtimeCard, TheatreOf, after_start, days_from, showtime_list
+from server.operations import PUBLIC, Operation
 from server.requests import Cursor, Day, Id, Page, Text, path_id, read_query
 from server.responses import public_answer
 from server.shapes import Listed
@@ -37,6 +39,13 @@ class MovieShowtimesQuery(Page):
     group: Literal["theatre"] | None = None
 
 
+class TheatreShowtimes(TypedDict):
+    """With `group=theatre`: what one theatre shows of the film."""
+
+    theatre: TheatreOf
+    showtimes: list[ShowtimeCard]
+
+
 async def list_movies(request: web.Request) -> web.Response:
     query = read_query(request, MoviesQuery)
     cursor = Cursor.read(query.cursor)
@@ -52,13 +61,11 @@ async def list_movies(request: web.Request) -> web.Response:
     rows = await catalog.movies(request.app[POOL], wanted, request.app[CLOCK].now(), query.limit + 1)
     shown = rows[: query.limit]
     last = shown[-1] if len(rows) > query.limit else None
-    return public_answer(
-        request,
-        {
-            "items": [movie_card(movie) for movie in shown],
-            "next_cursor": Cursor(key=last.sort_key, id=last.id).text() if last else None,
-        },
-    )
+    page: Listed[MovieCard] = {
+        "items": [movie_card(movie) for movie in shown],
+        "next_cursor": Cursor(key=last.sort_key, id=last.id).text() if last else None,
+    }
+    return public_answer(request, page)
 
 
 async def one_movie(request: web.Request) -> web.Response:
@@ -83,12 +90,38 @@ async def movie_showtimes(request: web.Request) -> web.Response:
     return public_answer(request, _by_theatre(page) if query.group else page)
 
 
-ROUTES: Final = (
-    web.get("/api/v1/movies", list_movies),
-    web.get("/api/v1/movies/upcoming", moved("/api/v1/movies", status="coming_soon")),
-    web.get("/api/v1/movies/search", moved("/api/v1/movies")),
-    web.get("/api/v1/movies/{movie_id}", one_movie),
-    web.get("/api/v1/movies/{movie_id}/showtimes", movie_showtimes),
+_ALL: Final = "/api/v1/movies"
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path=_ALL,
+        handler=list_movies,
+        summary="Find films, by title",
+        access=PUBLIC,
+        answers={200: Listed[MovieCard], 304: None},
+        query=MoviesQuery,
+    ),
+    alias("GET", f"{_ALL}/upcoming", _ALL, status="coming_soon"),
+    alias("GET", f"{_ALL}/search", _ALL),
+    Operation(
+        method="GET",
+        path=f"{_ALL}/{{movie_id}}",
+        handler=one_movie,
+        summary="A film",
+        access=PUBLIC,
+        answers={200: MovieCard, 304: None},
+        problems=("movie_not_found",),
+    ),
+    Operation(
+        method="GET",
+        path=f"{_ALL}/{{movie_id}}/showtimes",
+        handler=movie_showtimes,
+        summary="Where and when a film runs",
+        access=PUBLIC,
+        answers={200: Listed[ShowtimeCard] | Listed[TheatreShowtimes], 304: None},
+        query=MovieShowtimesQuery,
+        problems=("movie_not_found",),
+    ),
 )
 
 
@@ -99,8 +132,8 @@ async def _movie(request: web.Request) -> Movie:
     return movie
 
 
-def _by_theatre(page: Listed[ShowtimeCard]) -> dict[str, Any]:
-    groups: dict[str, dict[str, Any]] = {}
+def _by_theatre(page: Listed[ShowtimeCard]) -> Listed[TheatreShowtimes]:
+    groups: dict[str, TheatreShowtimes] = {}
     for showtime in page["items"]:
         theatre = showtime["theatre"]
         groups.setdefault(theatre["id"], {"theatre": theatre, "showtimes": []})["showtimes"].append(showtime)

@@ -130,6 +130,14 @@ GET    /api/v1/admin/theatres/{theatre_id}                           MA      403
 PATCH  /api/v1/admin/theatres/{theatre_id}                           MA      403
 PUT    /api/v1/admin/theatres/{theatre_id}                           MA      403
 DELETE /api/v1/admin/theatres/{theatre_id}                           MA      403
+GET    /api/v1/admin/movies                                          MA
+POST   /api/v1/admin/movies                                          A
+GET    /api/v1/admin/movies/{movie_id}                               MA
+PATCH  /api/v1/admin/movies/{movie_id}                               A
+PUT    /api/v1/admin/movies/{movie_id}                               A
+DELETE /api/v1/admin/movies/{movie_id}                               A
+POST   /api/v1/admin/movies/{movie_id}/publish                       A
+POST   /api/v1/admin/movies/{movie_id}/archive                       A
 GET    /api/v1/admin/theatre-applications                            A
 POST   /api/v1/admin/theatre-applications/{id}/approve               A
 POST   /api/v1/admin/theatre-applications/{id}/reject                A
