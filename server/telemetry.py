@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import AbstractResource
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import HistogramMetricFamily, Metric
@@ -128,6 +129,14 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
     )
     logging.basicConfig(handlers=[handler], level=number, force=True)
     logging.getLogger("asyncio").setLevel(max(number, logging.WARNING))
+    logging.getLogger("aiohttp.server").addFilter(_without_the_request)
+
+
+def _without_the_request(record: logging.LogRecord) -> bool:
+    """What cannot be parsed is quoted in the error, and may be a token with one wrong sign."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.msg, record.args, record.exc_info = "malformed_request", (), None
+    return True
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

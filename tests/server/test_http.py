@@ -9,13 +9,15 @@ import pytest
 from aiohttp import web
 from pydantic import Field
 
+from server.app import build_app
+from server.config import Config
 from server.errors import Problem
 from server.keys import LIFE, POOL, TELEMETRY
 from server.operations import PUBLIC, Operation
 from server.requests import Body, client_address, parse_json, read_body
 from server.responses import answer
 from server.telemetry import redact
-from tests.server.house import House, open_house
+from tests.server.house import SECRET, House, open_house
 
 
 class Wish(Body):
@@ -167,6 +169,20 @@ async def test_a_body_that_dribbles_ends_the_connection(house: House, monkeypatc
         answered = b""
     assert answered == b""
     writer.close()
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_head_that_does_not_arrive_ends_the_connection(database_url: str, begun: bytes) -> None:
+    runner = web.AppRunner(build_app(Config(jwt_secret=SECRET), database_url), keepalive_timeout=0.2)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+        writer.write(begun)
+        assert await asyncio.wait_for(reader.read(), 30) == b""
+        writer.close()
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_draining_server_says_so_and_refuses_new_work(house: House) -> None:
