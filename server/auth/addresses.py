@@ -15,8 +15,7 @@ def folded(text: str) -> str:
     another lower case for them.
     """
     address = unicodedata.normalize("NFC", text.strip()).lower()
-    strange = not address.isascii() and any(unicodedata.category(one)[0] in "CZ" for one in address)
-    if strange or len(address) > ADDRESS_LENGTH_MAX or not _is_address(address):
+    if not address.isprintable() or len(address) > ADDRESS_LENGTH_MAX or not _is_address(address):
         raise ValueError("this is not an e-mail address")
     return address
 
