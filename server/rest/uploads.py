@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from server.auth.identity import ADMIN, MANAGER
 from server.errors import Problem, invalid, not_found, unavailable
+from server.idempotency import idempotency_key
 from server.keys import CONFIG, DARKROOM, MEDIA
 from server.media import LocalFolder, MediaAway, folder_of, incoming
 from server.operations import Operation
@@ -64,8 +65,9 @@ async def upload(request: web.Request) -> web.Response:
     """One file in the field `file`: JPEG, PNG or WebP up to 8 MiB, mp4 or webm up to 64 MiB.
 
     What the file is, its first bytes say, not its name. Pictures are made anew, without metadata. The same file gets
-    the same address, so a repeated request needs no key.
+    the same address, so a repeated request gets the same answer with any key or none.
     """
+    idempotency_key(request)
     async with _place(incoming(request.app[CONFIG])) as file:
         try:
             async with asyncio.timeout(UPLOAD_SECONDS_MAX):

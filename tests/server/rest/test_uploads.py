@@ -122,6 +122,11 @@ async def test_the_same_file_is_kept_once(house: House, manager: Person) -> None
     answers = await asyncio.gather(*(kept(manager, raw) for _ in range(4)))
     assert all(answer == answers[0] for answer in answers)
     assert len(left_behind(house)) == 1
+    for key, status in (("a-key", 201), ("k" * 256, 400)):
+        headers = {"Idempotency-Key": key}
+        path, data = "/admin/uploads", form(BytesIO(raw))
+        response = await house.ask("POST", path, token=manager.token, data=data, headers=headers)
+        assert response.status == status
 
 
 @pytest.mark.parametrize("size", [(50_000, 50_000), (12_001, 1), (PIXELS_MAX // 100 + 1, 100), (2**31 - 1, 2**31 - 1)])
