@@ -95,7 +95,8 @@ _SELECT: Final = """
     JOIN screen c ON c.id = s.screen_id
     JOIN theatre t ON t.id = c.theatre_id
     JOIN LATERAL (
-        SELECT array_agg((seat, category, ticket_type, amount, fee, tax, ticket_id) ORDER BY position) AS lines
+        SELECT array_agg((seat, category, ticket_type, amount, fee, tax, ticket_id, discount, rules)
+                         ORDER BY position) AS lines
         FROM booking_seat WHERE booking_id = b.booking_id
           AND (live OR b.status NOT IN ('pending_payment', 'confirmed'))) seats ON true"""
 
@@ -192,7 +193,7 @@ def _booking(row: asyncpg.Record) -> StoredBooking:
         expires_at=instant(row["expires_at"]),
         confirmed_at=_instant(row["confirmed_at"]),
         ended_at=_instant(row["ended_at"]),
-        lines=tuple(Line(*values[:6]) for values in lines),
+        lines=tuple(_line(*values) for values in lines),
         tickets=tuple(Ticket(values[6], values[0]) for values in lines if values[6]),
         showtime=BookedShowtime(
             id=str(row["showtime_id"]),
@@ -212,6 +213,12 @@ def _booking(row: asyncpg.Record) -> StoredBooking:
             screen_name=row["screen_name"],
         ),
     )
+
+
+def _line(
+    seat: str, category: str, ticket_type: str, amount: int, fee: int, tax: int, _ticket: str, discount: int, rules: str
+) -> Line:
+    return Line(seat, category, ticket_type, amount, fee, tax, tuple(rules.splitlines()), discount)
 
 
 def _moment(at: Instant | None) -> datetime | None:

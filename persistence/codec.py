@@ -152,7 +152,7 @@ _FIELDS: Final[Mapping[str, tuple[type, str]]] = {
     "hold_renewed": (e.HoldRenewed, "hold_id owner expires_at renewals_left"),
     "hold_released": (e.HoldReleased, "hold_id owner seats"),
     "hold_expired": (e.HoldExpired, "hold_id owner seats"),
-    "booking_placed": (e.BookingPlaced, "booking_id reference hold_id owner lines currency expires_at"),
+    "booking_placed": (e.BookingPlaced, "booking_id reference hold_id owner lines currency expires_at promo"),
     "payment_started": (e.PaymentStarted, "booking_id payment_id owner provider amount currency expires_at"),
     "booking_confirmed": (
         e.BookingConfirmed,
@@ -253,7 +253,7 @@ def decode(version: int, at: Instant, key: str | None, schema: int, kind: str, b
 _HOLD: Final = attrgetter("id", "owner", "lines", "expires_at", "first_held_at", "renewals_left", "next_to_each_other")
 _BOOKING: Final = attrgetter(
     "id", "reference", "hold_id", "owner", "lines", "currency", "status", "expires_at", "tickets", "payment_id",
-    "paid", "refunded", "refunded_payments",
+    "paid", "refunded", "refunded_payments", "promo",
 )  # fmt: skip
 
 

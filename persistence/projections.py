@@ -67,6 +67,8 @@ class BookingRow:
 
 @dataclass(frozen=True, slots=True)
 class SeatRow:
+    """A seat of a booking. `rules` has the name of each price rule on a line of its own."""
+
     booking_id: str
     seat: str
     showtime_id: str
@@ -78,6 +80,8 @@ class SeatRow:
     amount: int
     fee: int
     tax: int
+    discount: int
+    rules: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +246,8 @@ def _seat_rows(before: Booking | None, state: SeatMap, booking: Booking, about: 
             amount=line.amount,
             fee=line.fee,
             tax=line.tax,
+            discount=line.discount,
+            rules="\n".join(line.rules),
         )
 
 

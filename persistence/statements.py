@@ -62,7 +62,7 @@ _PROJECTIONS: Final = f"""
 , seat AS (
     SELECT * FROM jsonb_to_recordset($2::text::jsonb) AS r (booking_id uuid, seat text, showtime_id uuid,
         position smallint, live boolean, ticket_id text, category text, ticket_type text, amount bigint, fee bigint,
-        tax bigint)
+        tax bigint, discount bigint, rules text)
     WHERE {_ALLOWED})
 , given_up AS (
     UPDATE booking_seat b SET live = false, ticket_id = coalesce(nullif(seat.ticket_id, ''), b.ticket_id) FROM seat
@@ -259,7 +259,7 @@ SELECT booking_id::text, showtime_id::text, reference, hold_id::text, owner, sta
 FROM booking WHERE showtime_id = $1"""
 BOOKING_SEATS: Final = """
 SELECT booking_id::text, seat, showtime_id::text, position::integer, live, ticket_id, category, ticket_type, amount,
-    fee, tax
+    fee, tax, discount, rules
 FROM booking_seat WHERE showtime_id = $1"""
 DAILY_SALES: Final = """
 SELECT day::text, showtime_id::text, currency, bookings, seats, captured, seats_cancelled, refunded

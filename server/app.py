@@ -89,6 +89,7 @@ from server.rest import (
     people,
     preferences,
     price_lists,
+    promo_codes,
     seats,
     showtimes,
     system,
@@ -141,6 +142,7 @@ MODULES: Final = (
     admin_prices,
     price_lists,
     uploads,
+    promo_codes,
     socket,
 )
 _log: Final = structlog.get_logger("marquee")

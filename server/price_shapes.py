@@ -61,7 +61,7 @@ class Adjustment(Body):
 class Rule(Body):
     """Where it applies, the price stays between `min` and `max`. The quote names it."""
 
-    name: Word
+    name: Annotated[Word, Field(pattern=r"^[^\r\n]*$")]
     when: When = When()
     adjust: Adjustment
     min: Amount | None = None

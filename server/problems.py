@@ -99,6 +99,7 @@ _OTHERS: Final = {
     "name_taken": (409, "There is already one with this name."),
     "nonexistent_local_time": (422, "The clocks are turned forward and this local time does not happen."),
     "overlap": (409, "Another showtime is on this screen at that time; `showtime_id` names it."),
+    "code_taken": (409, "There is already a promotion with this code."),
     "scope_taken": (409, "There is already a price list for this place."),
     "too_short": (422, "The film takes longer than that."),
     # Buying

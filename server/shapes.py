@@ -54,7 +54,7 @@ class Ref(TypedDict):
 
 
 class SeatQuote(TypedDict):
-    """A seat with its price as it was quoted."""
+    """A seat with its price as it was quoted; `rules` names the price rules that moved it."""
 
     seat: SeatLabel
     category: str
@@ -63,6 +63,8 @@ class SeatQuote(TypedDict):
     fee: Money
     tax: Money
     total: Money
+    rules: NotRequired[list[str]]
+    discount: NotRequired[Money]
 
 
 class Hold(TypedDict):

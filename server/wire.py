@@ -56,6 +56,8 @@ REFUSALS: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.PAST_DEADLINE: (409, "It is too late for that."),
     Refusal.SEAT_NOT_IN_BOOKING: (422, "{seats} is not part of this booking."),
     Refusal.CATEGORY_UNPRICED: (422, "The category {categories} has no price."),
+    Refusal.PRICE_CHANGED: (409, "The price is not what you were shown. Look at it again."),
+    Refusal.PROMO_INVALID: (422, "This promotion code is not valid here."),
     Refusal.CURRENCY_DIFFERS: (422, "This showtime is sold in {currency}."),
     Refusal.HAS_SALES: (409, "Tickets have been sold. Ask again with notify to change it and tell everybody."),
 }

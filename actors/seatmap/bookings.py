@@ -27,6 +27,7 @@ from actors.seatmap.events import (
     Ticket,
 )
 from actors.seatmap.holds import closed, hold_seats, own_hold
+from actors.seatmap.promotions import discounted
 from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
 from actors.seatmap.state import Booking, BookingStatus, SeatMap, Status
 from actors.seatmap.terms import Instant
@@ -40,8 +41,11 @@ def place_booking(state: SeatMap, c: PlaceBooking, now: Instant) -> Decision:
         return hold
     if no := closed(state, c.cause):
         return no
+    lines = _as_charged(state, c, hold.lines, now)
+    if isinstance(lines, Refused):
+        return lines
     expires_at = max(hold.expires_at, now + state.terms.payment_seconds_min * 1_000)
-    return Accepted(_placed(state, c, hold.owner, hold.lines, expires_at))
+    return Accepted(_placed(state, c, hold.owner, lines, expires_at))
 
 
 def book_seats(state: SeatMap, c: BookSeats, now: Instant) -> Decision:
@@ -51,7 +55,10 @@ def book_seats(state: SeatMap, c: BookSeats, now: Instant) -> Decision:
         return decision
     (held,) = decision.events
     assert isinstance(held, SeatsHeld)
-    return Accepted((held, *_placed(state, c, held.owner, held.lines, held.expires_at)))
+    lines = _as_charged(state, c, held.lines, now)
+    if isinstance(lines, Refused):
+        return lines
+    return Accepted((held, *_placed(state, c, held.owner, lines, held.expires_at)))
 
 
 def start_payment(state: SeatMap, c: StartPayment, now: Instant) -> Decision:
@@ -141,11 +148,28 @@ def derived_id(*parts: str) -> str:
     return str(UUID(bytes=hashlib.blake2b("|".join(parts).encode(), digest_size=16).digest()))
 
 
+def _as_charged(
+    state: SeatMap, c: PlaceBooking | BookSeats, quoted: tuple[Line, ...], now: Instant
+) -> tuple[Line, ...] | Refused:
+    """The quote less the promotion. Refused where the customer was shown another total."""
+    lines: tuple[Line, ...] | Refused = quoted
+    if c.promo is not None:
+        lines = discounted(quoted, c.promo, now, tax_included=state.terms.tariff.tax_included)
+    if isinstance(lines, Refused) or c.expected_total is None:
+        return lines
+    total, currency = sum(line.total for line in lines), state.terms.tariff.currency
+    if total == c.expected_total:
+        return lines
+    shown = {"old": {"amount": c.expected_total, "currency": currency}, "new": {"amount": total, "currency": currency}}
+    return Refused(Refusal.PRICE_CHANGED, facts=shown)
+
+
 def _placed(
     state: SeatMap, c: PlaceBooking | BookSeats, owner: str, lines: tuple[Line, ...], expires_at: Instant
 ) -> tuple[Event, ...]:
     currency = state.terms.tariff.currency
-    placed = BookingPlaced(c.booking_id, c.reference, c.hold_id, owner, lines, currency, expires_at)
+    promo = "" if c.promo is None else c.promo.code
+    placed = BookingPlaced(c.booking_id, c.reference, c.hold_id, owner, lines, currency, expires_at, promo)
     if any(line.total for line in lines):
         return (placed,)
     free_of_charge = BookingConfirmed(
@@ -177,6 +201,8 @@ def _unusable(state: SeatMap, booking: Booking, c: ConfirmBooking) -> str | None
         return "showtime_over"
     if booking.status is BookingStatus.EXPIRED and any(seat in state.taken for seat in booking.seats):
         return "seats_lost"
+    if booking.status is BookingStatus.EXPIRED and booking.promo:
+        return "promo_given_back"  # somebody else may have had it since, and its uses are counted
     return None
 
 

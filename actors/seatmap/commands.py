@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from actors.seatmap.terms import Instant, Tariff
+from actors.seatmap.terms import Instant, Promo, Tariff
 from actors.seatmap.values import dataclass
 
 
@@ -88,11 +88,16 @@ class ReleaseHold(Command):
 
 @dataclass(frozen=True, slots=True)
 class PlaceBooking(Command):
-    """Turn a hold into a booking that waits for its payment."""
+    """Turn a hold into a booking that waits for its payment.
+
+    `expected_total` is what the customer was shown: a booking that costs something else is refused.
+    """
 
     hold_id: str
     booking_id: str
     reference: str
+    promo: Promo | None = None
+    expected_total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,8 @@ class BookSeats(Command):
     reference: str
     seats: tuple[str, ...]
     ticket_types: Mapping[str, str] = field(default_factory=dict)
+    promo: Promo | None = None
+    expected_total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ class BookingPlaced:
     lines: tuple[Line, ...]
     currency: str
     expires_at: Instant
+    promo: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class Refusal(StrEnum):
     SEAT_NOT_IN_BOOKING = "seat_not_in_booking"
     HAS_SALES = "has_sales"
     CATEGORY_UNPRICED = "category_unpriced"
+    PRICE_CHANGED = "price_changed"
+    PROMO_INVALID = "promo_invalid"
     CURRENCY_DIFFERS = "currency_differs"
 
 

@@ -89,6 +89,7 @@ class Booking:
     paid: int = 0
     refunded: int = 0
     refunded_payments: tuple[str, ...] = ()
+    promo: str = ""
 
     @property
     def seats(self) -> tuple[str, ...]:
@@ -341,6 +342,7 @@ def _placed(draft: Draft, event: e.BookingPlaced, _at: Instant) -> None:
             currency=event.currency,
             status=BookingStatus.PENDING_PAYMENT,
             expires_at=event.expires_at,
+            promo=event.promo,
         )
     )
     draft.claim([line.seat for line in event.lines], Claim(SeatState.HELD, event.booking_id))

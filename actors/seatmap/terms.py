@@ -41,6 +41,22 @@ class PriceRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Promo:
+    """What a promo code takes off a booking: a part of each ticket it is good for, or one amount off all together.
+
+    It is good for tickets of `ticket_types` (all, when empty) and until `until`, by when it has to have been decided:
+    who counts the uses of the code expects this one till then.
+    """
+
+    code: str
+    until: Instant
+    percent_bps: int = 0
+    amount: int = 0
+    seats_min: int = 1
+    ticket_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Tariff:
     """Prices of a showtime in minor units of one currency.
 

@@ -20,7 +20,7 @@ from actors.seatmap.events import BookingCancelled, BookingConfirmed, BookingPla
 from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import Booking, BookingStatus, SeatMap
 from actors.showtime import Reply, ShowtimeActor
-from persistence import bookings
+from persistence import bookings, promos
 from persistence.bookings import BookedShowtime, BookingFilter, Contact, StoredBooking
 from persistence.codec import kind_of
 from persistence.payments import Payment, SandboxOrder
@@ -34,6 +34,7 @@ from server.keys import CLOCK, POOL, REGISTRY, TILL
 from server.operations import SIGNED_IN, Operation
 from server.payments.till import SUCCEEDED
 from server.problems import STOPPED, TAKING
+from server.promotions import redeem
 from server.requests import Body, Cursor, Id, Page, Query, path_id, read_body, read_optional_body, read_query
 from server.responses import answer
 from server.shapes import (
@@ -80,6 +81,8 @@ class NewBooking(Body):
     ticket_types: Annotated[dict[Label, Label], Field(max_length=SEATS_MAX)] = Field(default_factory=dict)
     contact: ContactBody | None = None
     promo_code: Annotated[str, Field(max_length=64)] | None = None
+    expected_total: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    """What the customer was shown, in minor units: 409 price_changed if it would be something else."""
 
 
 class Confirmation(Body):
@@ -198,17 +201,20 @@ async def place(request: web.Request) -> web.Response:
     caller = require(request)
     asked = await read_body(request, NewBooking)
     who = cause(request, caller, "book", asked, key_required=True)
-    if asked.promo_code:
-        raise Problem(422, "promo_invalid", "This promotion code is not valid here.")
     if asked.contact is None and GUEST in caller.roles:
         raise Problem(422, "contact_required", "A booking without an account needs a contact with an e-mail address.")
     actor, command = await _wanted(request, asked, who)
+    if asked.promo_code:
+        promo, booking_id = await redeem(request, caller, asked.promo_code, actor, who.command_id, command.booking_id)
+        command = dataclasses.replace(command, promo=promo, booking_id=booking_id)
     showtimes = request.app[REGISTRY]
     try:
         reply = await showtimes.ask(actor.showtime_id, command)
     except Rejected:  # two bookings drew the same reference
         command = dataclasses.replace(command, reference=mint_reference())
         reply = await showtimes.ask(actor.showtime_id, command)
+    if command.promo is not None and isinstance(reply.decision, Refused):
+        await promos.give_back(request.app[POOL], who.command_id)
     response = respond(reply, command)
     if asked.contact is not None:
         await _remember(request, caller, reply, asked.contact)
@@ -305,6 +311,7 @@ OPERATIONS: Final = (
         access=SIGNED_IN, answers={201: BookingBody}, asks=NewBooking, key_required=True, remembers=True,
         problems=(
             "hold_not_found", "hold_expired", "hold_booked", "showtime_not_found", "contact_required", "promo_invalid",
+            "price_changed",
             *TAKING, *STOPPED, "seat_not_in_hold",
         ),
     ),
@@ -377,13 +384,21 @@ async def _wanted(
             raise invalid("hold_id", "Give either hold_id, or showtime_id with seats.")
         actor = await actor_of(request, asked.hold_id, "hold")
         booking_id = mint_in(actor.snapshot.number, now)
-        return actor, PlaceBooking(who, asked.hold_id, booking_id, mint_reference())
+        return actor, PlaceBooking(
+            who, asked.hold_id, booking_id, mint_reference(), expected_total=asked.expected_total
+        )
     if asked.showtime_id is None or asked.seats is None:
         raise invalid("hold_id", "Give either hold_id, or showtime_id with seats.")
     actor = await app[REGISTRY].actor(asked.showtime_id)
     number = actor.snapshot.number
     return actor, BookSeats(
-        who, mint_in(number, now), mint_in(number, now), mint_reference(), tuple(asked.seats), asked.ticket_types
+        who,
+        mint_in(number, now),
+        mint_in(number, now),
+        mint_reference(),
+        tuple(asked.seats),
+        asked.ticket_types,
+        expected_total=asked.expected_total,
     )
 
 

@@ -158,6 +158,12 @@ POST   /api/v1/admin/screens/{screen_id}/layouts/{version}/preview   MA      403
 PATCH  /api/v1/admin/showtimes/{showtime_id}/pricing                 MA      403
 PATCH  /api/v1/admin/pricing                                         MA
 GET    /api/v1/admin/pricing/matrix                                  MA
+GET    /api/v1/admin/promo-codes                                     MA
+POST   /api/v1/admin/promo-codes                                     MA
+GET    /api/v1/admin/promo-codes/{promo_id}                          MA      403
+PATCH  /api/v1/admin/promo-codes/{promo_id}                          MA      403
+PUT    /api/v1/admin/promo-codes/{promo_id}                          MA      403
+DELETE /api/v1/admin/promo-codes/{promo_id}                          MA      403
 GET    /api/v1/admin/price-lists                                     MA
 POST   /api/v1/admin/price-lists                                     MA
 GET    /api/v1/admin/price-lists/{price_list_id}                     MA      403
@@ -253,7 +259,7 @@ class Stage:
                 return {"movie_id": t["movie_id"], "screen_id": t["screen_id"], "starts_at": "2050-01-01T12:00:00Z"}
             case "POST", "/admin/screens":
                 return {"theatre_id": t["theatre_id"], "name": "2", "rows": 2, "seats_per_row": 4}
-            case "PATCH" | "PUT", path if path.startswith("/admin/price-lists"):
+            case "PATCH" | "PUT", path if path.startswith(("/admin/price-lists", "/admin/promo-codes")):
                 return {}
             case "PATCH" | "PUT", path if path.startswith(("/admin/showtimes", "/admin/theatres", "/admin/screens")):
                 return {}
@@ -277,6 +283,8 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
         paying = await (await owner.post("/payments/orders", {"booking_id": booked["id"]}, key=fresh_key())).json()
         listed = {"name": "Gala", "scope": "showtime", "theatre_id": cinema.theatre_id, "prices": [PRICE]}
         gala = await (await counter.manager().post("/admin/price-lists", listed)).json()
+        summer = {"code": "SUMMER", "theatre_id": cinema.theatre_id, "percent": 10}
+        code = await (await counter.manager().post("/admin/promo-codes", summer)).json()
         yield Stage(
             house,
             counter,
@@ -291,6 +299,7 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
                 "booking_id": booked["id"],
                 "payment_id": paying["payment_id"],
                 "price_list_id": gala["id"],
+                "promo_id": code["id"],
                 "owner": owner.token,
             },
         )
