@@ -23,7 +23,6 @@ from server.shapes import Money
 
 Json = dict[str, Any]
 Answer = tuple[int, Json]
-_UNMARKED: Final[Json] = {}
 
 REFUSALS: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.COMMAND_ID_REUSED: (422, "This key was already used for a different request."),
@@ -202,19 +201,30 @@ def seats(lines: Iterable[Line], currency: str) -> list[Json]:
             "price": {"amount": line.amount, "currency": currency},
             "fee": {"amount": line.fee, "currency": currency},
             "tax": {"amount": line.tax, "currency": currency},
-            "total": {"amount": line.amount + line.fee + line.tax - line.discount, "currency": currency},
-            **(_marks(line, currency) if line.rules or line.discount else _UNMARKED),
+            "total": {"amount": line.amount + line.fee + line.tax, "currency": currency},
         }
+        if not line.rules and not line.discount
+        else _marked_seat(line, currency)
         for line in lines
     ]
 
 
-def _marks(line: Line, currency: str) -> Json:
-    """Why a seat costs something else than the list says."""
-    marks: Json = {"rules": list(line.rules)} if line.rules else {}
+def _marked_seat(line: Line, currency: str) -> Json:
+    """A seat that costs something else than the list says, and why."""
+    seat: Json = {
+        "seat": line.seat,
+        "category": line.category,
+        "ticket_type": line.ticket_type,
+        "price": money(line.amount, currency),
+        "fee": money(line.fee, currency),
+        "tax": money(line.tax, currency),
+        "total": money(line.total, currency),
+    }
+    if line.rules:
+        seat["rules"] = list(line.rules)
     if line.discount:
-        marks["discount"] = money(line.discount, currency)
-    return marks
+        seat["discount"] = money(line.discount, currency)
+    return seat
 
 
 def sums(lines: Sequence[Line], currency: str) -> Json:
