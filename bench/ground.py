@@ -117,6 +117,11 @@ class Ground:
         with self._baseline("bench.baseline_fanout") as server:
             yield server
 
+    @contextlib.contextmanager
+    def trivial(self) -> Iterator[Server]:
+        with self._baseline("bench.catalogue") as server:
+            yield server
+
     def seed_rowlock(self, showtimes: tuple[str, ...]) -> None:
         asyncio.run(baseline_rowlock.seed(self._rowlock_dsn, list(showtimes), list(self.cinema.seats)))
 

@@ -5,11 +5,13 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 from typing import Final
 
 import asyncpg
 
+from bench import catalogue as films
 from bench import client, gauges, logins, protocol, scripts, watchers
 from bench.audit import audit
 from bench.client import Line, Script, Tally
@@ -456,6 +458,30 @@ def check(run: Run) -> None:
     report.at_most("exit status of marquee verify", run.ground.verify(), 0)
 
 
+def catalogue(run: Run) -> None:
+    """The list of films, asked for again and again, beside a trivial handler that says the same bytes."""
+    ground, scale, report = run.ground, run.scale, run.report
+    asyncio.run(films.seed(ground.dsn))
+    plain: list[Round] = []
+    ours: list[Round] = []
+    known: list[Round] = []
+    with ground.product() as product, ground.trivial() as trivial:
+        body = films.teach(trivial.port, product.port)
+        for _ in range(scale.rounds):
+            for server, script, rounds in (
+                (trivial, films.Reads("/"), plain),
+                (product, films.Reads(films.LIST), ours),
+                (product, films.Reads(films.LIST, known=body), known),
+            ):
+                lines = client.lines(server.port, LINES)
+                rounds.append(measured(server, lines, partial(client.closed_loop, script, lines, scale.seconds / 2)))
+    for name, rounds in (("trivial handler", plain), ("films", ours), ("films, 304", known)):
+        one = middle(rounds)
+        report.add("catalogue", name, one.tally.rate, "answers/s", **one.facts())
+    report.at_least("list of films, times a trivial handler", ratio(ours, plain), 0.5)
+    report.at_least("list of films to who has it, times a trivial handler", ratio(known, plain), 0.8)
+
+
 SCENARIOS: Final[dict[str, Callable[[Run], None]]] = {
     "holds": holds,
     "cycle": cycle_of_holds,
@@ -467,4 +493,5 @@ SCENARIOS: Final[dict[str, Callable[[Run], None]]] = {
     "fanout": fanout,
     "memory": memory,
     "recovery": recovery,
+    "catalogue": catalogue,
 }

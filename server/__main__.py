@@ -19,6 +19,7 @@ FAILED: Final = 2
 """The exit status of a start that could not be; `verify` exits 1 when it finds a difference."""
 
 INTERRUPTED: Final = 130
+BAR_WIDTH: Final = 40
 _BIND_FAILURES: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 Command = Callable[[Config, str, argparse.Namespace], Awaitable[int]]
@@ -158,7 +159,7 @@ async def _replay(_config: Config, dsn: str, options: argparse.Namespace) -> int
 async def _import_movies(_config: Config, dsn: str, options: argparse.Namespace) -> int:
     from server.importing import import_movies
 
-    listed, new = await import_movies(dsn, options.file)
+    listed, new = await import_movies(dsn, options.file, _bar if sys.stderr.isatty() else _line)
     _say(f"{new} of {listed} films are new.")
     return 0
 
@@ -206,6 +207,17 @@ def _run(options: argparse.Namespace) -> int:
     except ImportError:
         return asyncio.run(_with_database(config, options))
     return uvloop.run(_with_database(config, options))
+
+
+def _bar(done: int, of: int) -> None:
+    """On a terminal: one line that grows."""
+    filled = BAR_WIDTH * done // of
+    end = "\n" if done == of else ""
+    print(f"\r[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {done} of {of}", end=end, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _line(done: int, of: int) -> None:
+    print(f"{done} of {of} films read.", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _say(sentence: str) -> None:

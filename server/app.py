@@ -33,6 +33,7 @@ from server.auth.tokens import Tokens
 from server.clouds import S3, Cloudinary
 from server.config import Config
 from server.errands import Errands
+from server.kept import Kept, dropping
 from server.keys import (
     CLOCK,
     CONFIG,
@@ -41,6 +42,7 @@ from server.keys import (
     ERRANDS,
     HUB,
     JOURNAL,
+    KEPT,
     LETTERS,
     LIFE,
     LIMITER,
@@ -171,6 +173,7 @@ def build_app(
     app[MEDIA] = _media(config, clock)
     sweep(config)
     app[HUB] = Hub(clock, LiveLimits())
+    app[KEPT] = Kept()
     app[SEATS] = seats.Encoded()
     app.cleanup_ctx.extend(
         (partial(_database, dsn), _people, partial(_journal, dsn, clock), _showtimes, socket.live_edge)
@@ -183,7 +186,9 @@ def build_app(
     app[DOCUMENTS] = documents.Documents(operations)
     paths = {operation.path for operation in operations}
     for operation in operations:
-        handler = opened(wrap(operation.answering(), admission(app, operation.guard(), paces)))
+        changes = operation.method != "GET" and operation.path.startswith("/api/v1/admin/")
+        answering = dropping(operation.answering()) if changes else operation.answering()
+        handler = opened(wrap(answering, admission(app, operation.guard(), paces)))
         web.RouteDef(operation.method, exact(operation.path, paths), handler, {}).register(app.router)
     for route in chain.from_iterable(getattr(module, "ROUTES", ()) for module in MODULES):
         handler = opened(wrap(route.handler, admission(app, None, paces)))

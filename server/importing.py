@@ -1,5 +1,6 @@
 """Bulk import of films and layouts from files, for the command line."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,9 @@ from persistence.catalog import Movie
 from persistence.database import open_pool
 from persistence.layouts import to_row
 
-PIECE: Final = 200
+PIECE: Final = 100
+Progress = Callable[[int, int], None]
+"""Told how many are done, of how many."""
 
 
 class ImportRefused(Exception):
@@ -39,10 +42,15 @@ class ListedFilm(BaseModel):
     director: str | None = None
     cast: list[str] = []
     description: str = ""
+    external_ids: dict[str, str] = {}
 
 
-async def import_movies(dsn: str, file: Path) -> tuple[int, int]:
-    """Add the films of a JSON list, published; returns how many it names and how many were new. ImportRefused."""
+async def import_movies(dsn: str, file: Path, heard: Progress = lambda done, of: None) -> tuple[int, int]:
+    """Add the films of a JSON list, published; returns how many it names and how many were new. ImportRefused.
+
+    The same list again adds nothing, whatever its films are called by now: each carries its name on the list as the
+    external id `list`.
+    """
     try:
         listed = TypeAdapter(list[ListedFilm]).validate_json(_read(file))
     except OSError as error:
@@ -55,7 +63,9 @@ async def import_movies(dsn: str, file: Path) -> tuple[int, int]:
     try:
         new = 0
         for begin in range(0, len(listed), PIECE):
-            new += await catalog.put_movies(pool, [_movie(film) for film in listed[begin : begin + PIECE]])
+            piece = listed[begin : begin + PIECE]
+            new += await catalog.put_movies(pool, [_movie(film) for film in piece])
+            heard(begin + len(piece), len(listed))
     finally:
         await pool.close()
     return len(listed), new
@@ -108,6 +118,6 @@ def _movie(film: ListedFilm) -> Movie:
         trailer_url=None,
         release_date=film.release_date,
         end_date=None,
-        external_ids={},
+        external_ids={"list": f"{film.title} ({film.release_date or 'undated'})", **film.external_ids},
         publication="published",
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from server.auth.tokens import Tokens
     from server.config import Config
     from server.errands import Errands
+    from server.kept import Kept
     from server.letters import Post, Texts
     from server.life import Life
     from server.limiter import Limiter
@@ -36,6 +37,7 @@ CLOCK: Final[web.AppKey["Clock"]] = web.AppKey("clock")
 DOCUMENTS: Final[web.AppKey["Documents"]] = web.AppKey("documents")
 REGISTRY: Final[web.AppKey["Showtimes"]] = web.AppKey("registry")
 ERRANDS: Final[web.AppKey["Errands"]] = web.AppKey("errands")
+KEPT: Final[web.AppKey["Kept"]] = web.AppKey("kept")
 HUB: Final[web.AppKey["Hub"]] = web.AppKey("hub")
 JOURNAL: Final[web.AppKey["PgJournal"]] = web.AppKey("journal")
 LIVE: Final[web.AppKey["Edge"]] = web.AppKey("live")

@@ -103,11 +103,15 @@ def _date(text: str) -> bytes:
 def public_answer(request: web.Request, body: object, cache_control: str = PUBLIC_READ) -> web.Response:
     """A JSON answer that caches may keep and ask about again: 304 when the client already has it."""
     raw = orjson.dumps(body)
-    etag = f'"{blake2b(raw, digest_size=12).hexdigest()}"'
+    etag = etag_of(raw)
     headers = {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: cache_control}
     if matches(request.headers.get(hdrs.IF_NONE_MATCH), etag):
         return web.Response(status=304, headers=headers)
     return web.Response(body=raw, headers=headers, content_type=JSON_TYPE)
+
+
+def etag_of(raw: bytes) -> str:
+    return f'"{blake2b(raw, digest_size=12).hexdigest()}"'
 
 
 def matches(condition: str | None, etag: str) -> bool:

@@ -12,6 +12,7 @@ from persistence.programme import ProgrammeFilter
 from server.aliases import alias
 from server.cards import MovieCard, movie_card
 from server.errors import not_found
+from server.kept import kept
 from server.keys import CLOCK, POOL
 from server.listings import ShowtimeCard, TheatreOf, after_start, days_from, showtime_list
 from server.operations import PUBLIC, Operation
@@ -46,7 +47,7 @@ class TheatreShowtimes(TypedDict):
     showtimes: list[ShowtimeCard]
 
 
-async def list_movies(request: web.Request) -> web.Response:
+async def list_movies(request: web.Request) -> Listed[MovieCard]:
     query = read_query(request, MoviesQuery)
     cursor = Cursor.read(query.cursor)
     wanted = MovieFilter(
@@ -61,11 +62,10 @@ async def list_movies(request: web.Request) -> web.Response:
     rows = await catalog.movies(request.app[POOL], wanted, request.app[CLOCK].now(), query.limit + 1)
     shown = rows[: query.limit]
     last = shown[-1] if len(rows) > query.limit else None
-    page: Listed[MovieCard] = {
+    return {
         "items": [movie_card(movie) for movie in shown],
         "next_cursor": Cursor(key=last.sort_key, id=last.id).text() if last else None,
     }
-    return public_answer(request, page)
 
 
 async def one_movie(request: web.Request) -> web.Response:
@@ -95,7 +95,7 @@ OPERATIONS: Final = (
     Operation(
         method="GET",
         path=_ALL,
-        handler=list_movies,
+        handler=kept(list_movies),
         summary="Find films, by title",
         access=PUBLIC,
         answers={200: Listed[MovieCard], 304: None},

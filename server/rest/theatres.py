@@ -12,6 +12,7 @@ from persistence.programme import ProgrammeFilter
 from server.aliases import alias
 from server.cards import ScreenCard, TheatreCard, screen_card, theatre_card
 from server.errors import not_found
+from server.kept import kept
 from server.keys import CLOCK, POOL
 from server.listings import ShowtimeCard, after_start, days_from, showtime_list
 from server.operations import PUBLIC, Operation
@@ -40,7 +41,7 @@ class TheatreShowtimesQuery(Page):
     days: int = Field(1, ge=1, le=30)
 
 
-async def list_theatres(request: web.Request) -> web.Response:
+async def list_theatres(request: web.Request) -> Listed[TheatreCard]:
     query = read_query(request, TheatresQuery)
     cursor = Cursor.read(query.cursor)
     lat, _, lng = (query.near or "").partition(",")
@@ -54,13 +55,10 @@ async def list_theatres(request: web.Request) -> web.Response:
     rows = await catalog.theatres(request.app[POOL], wanted, query.limit + 1)
     shown = rows[: query.limit]
     last = shown[-1] if len(rows) > query.limit else None
-    return public_answer(
-        request,
-        {
-            "items": [theatre_card(theatre) for theatre in shown],
-            "next_cursor": Cursor(key=last.sort_key, id=last.id).text() if last else None,
-        },
-    )
+    return {
+        "items": [theatre_card(theatre) for theatre in shown],
+        "next_cursor": Cursor(key=last.sort_key, id=last.id).text() if last else None,
+    }
 
 
 async def one_theatre(request: web.Request) -> web.Response:
@@ -95,7 +93,7 @@ OPERATIONS: Final = (
     Operation(
         method="GET",
         path="/api/v1/theatres",
-        handler=list_theatres,
+        handler=kept(list_theatres),
         summary="Find theatres by city, words or distance",
         access=PUBLIC,
         answers={200: Listed[TheatreCard], 304: None},

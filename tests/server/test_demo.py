@@ -139,6 +139,10 @@ async def test_its_people_can_do_what_their_names_say(pool: Pool) -> None:
 async def test_the_whole_list_of_films_is_imported_once(pool: Pool, database_url: str) -> None:
     assert await import_movies(database_url, MOVIES) == (1_190, 1_190)
     assert await import_movies(database_url, MOVIES) == (1_190, 0)
+    await pool.execute("UPDATE movie SET title = 'Renamed', release_date = '1999-04-01' WHERE title = 'The Matrix'")
+    heard: list[tuple[int, int]] = []
+    assert await import_movies(database_url, MOVIES, lambda done, of: heard.append((done, of))) == (1_190, 0)
+    assert heard == [(min(done, 1_190), 1_190) for done in range(100, 1_201, 100)]
     statuses = {movie.status for movie in await catalog.movies(pool, MovieFilter(), MORNING, 2_000)}
     assert statuses == {"ended"}
 

@@ -1,0 +1,92 @@
+"""Answers of public lists, kept encoded for a moment, so that the same question again costs no query and no encoding.
+
+An answer is kept for KEPT_MILLIS at most, which bounds how old it can be after another process wrote to the database,
+and is dropped at once when somebody changes something here (`dropping`). An answer that was begun before such a change
+and is ready after it is given, but not kept. Only for lists that follow from the catalogue: what shows live seats is
+never kept.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Final
+
+import orjson
+from aiohttp import hdrs, web
+
+from actors.seatmap.terms import Instant
+from server.keys import CLOCK, KEPT
+from server.responses import JSON_TYPE, PUBLIC_READ, etag_of, matches
+
+KEPT_MILLIS: Final = 1_000
+ANSWERS_MAX: Final = 512
+ANSWER_BYTES_MAX: Final = 128 * 1024
+QUESTION_LENGTH_MAX: Final = 1_000
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    body: bytes
+    etag: str
+    until: Instant
+
+
+class Kept:
+    """The answers of one house by the address and query that they answer."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, Answer] = {}
+        self.version = 0
+
+    def find(self, question: str, now: Instant) -> Answer | None:
+        found = self._answers.get(question)
+        return found if found is not None and now < found.until else None
+
+    def keep(self, question: str, answer: Answer, version: int) -> None:
+        """Unless it is large, or something has changed since `version`. The oldest one makes room."""
+        if version != self.version or len(answer.body) > ANSWER_BYTES_MAX or len(question) > QUESTION_LENGTH_MAX:
+            return
+        self._answers.pop(question, None)
+        if len(self._answers) >= ANSWERS_MAX:
+            del self._answers[next(iter(self._answers))]
+        self._answers[question] = answer
+
+    def drop(self) -> None:
+        self.version += 1
+        self._answers.clear()
+
+
+def kept(page: Callable[[web.Request], Awaitable[object]]) -> Handler:
+    """A handler that says what `page` returns, or said a moment ago, and 304 to who has it already."""
+
+    @wraps(page)
+    async def say(request: web.Request) -> web.Response:
+        store, now, question = request.app[KEPT], request.app[CLOCK].now(), request.raw_path
+        found = store.find(question, now)
+        if found is None:
+            version = store.version
+            body = orjson.dumps(await page(request))
+            found = Answer(body, etag_of(body), now + KEPT_MILLIS)
+            store.keep(question, found, version)
+        headers = {hdrs.ETAG: found.etag, hdrs.CACHE_CONTROL: PUBLIC_READ}
+        if matches(request.headers.get(hdrs.IF_NONE_MATCH), found.etag):
+            return web.Response(status=304, headers=headers)
+        headers[hdrs.CONTENT_TYPE] = JSON_TYPE
+        return web.Response(body=found.body, headers=headers)
+
+    return say
+
+
+def dropping(handler: Handler) -> Handler:
+    """A handler after which nothing that was kept is said again."""
+
+    @wraps(handler)
+    async def change(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        finally:
+            request.app[KEPT].drop()
+
+    return change
