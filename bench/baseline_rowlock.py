@@ -86,7 +86,7 @@ def _answer(status: int, body: object) -> web.Response:
 
 async def _serve() -> None:
     app = web.Application()
-    app[TOKENS] = Tokens({"1": os.environ["BENCH_SECRET"]}, WallClock())  # type: ignore[arg-type]
+    app[TOKENS] = Tokens((os.environ["BENCH_SECRET"],), WallClock())  # type: ignore[arg-type]
     app[DATABASE] = await asyncpg.create_pool(os.environ["BENCH_DSN"], min_size=POOL, max_size=POOL)
     app.router.add_post("/api/v1/showtimes/{showtime_id}/holds", hold_seats)
     runner = web.AppRunner(app, access_log=None)
