@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 
 from server.keys import REQUEST_ID
 from server.middleware import Handler
-from server.responses import ANSWER_HEADERS, NO_STORE, Prompt
+from server.responses import ANSWER_HEADERS, Prompt
 
 METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
 ASKED: Final = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
@@ -36,7 +36,10 @@ def opener(origins: tuple[str, ...]) -> Open:
             elif request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
                 response = _leave()
             else:
-                response = _plain(request, await handler(request))
+                response = await handler(request)
+            # A prompt answer has a fixed head. One that must say more is sent as an ordinary response.
+            if type(response) is Prompt and (origin in known or hdrs.ETAG in response.headers):
+                response = response.ordinary(request[REQUEST_ID])
             if origin in known and not response.prepared:
                 response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = str(origin)
                 response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = SHOWN
@@ -58,11 +61,3 @@ def _leave() -> web.Response:
         hdrs.ACCESS_CONTROL_MAX_AGE: KEPT_SECONDS,
     }
     return web.Response(status=204, headers=headers)
-
-
-def _plain(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """The prompt answers have a fixed head; one that must say more is sent as an ordinary response."""
-    if type(response) is not Prompt:
-        return response
-    headers = {hdrs.CACHE_CONTROL: NO_STORE, "X-Request-Id": request[REQUEST_ID], **ANSWER_HEADERS}
-    return web.Response(body=response.body, status=response.status, content_type=response.content_type, headers=headers)

@@ -12,11 +12,11 @@ from functools import wraps
 from typing import Final
 
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from actors.seatmap.terms import Instant
 from server.keys import CLOCK, KEPT
-from server.responses import JSON_TYPE, PUBLIC_READ, etag_of, matches
+from server.responses import etag_of, kept_answer
 
 KEPT_MILLIS: Final = 1_000
 ANSWERS_MAX: Final = 512
@@ -70,11 +70,7 @@ def kept(page: Callable[[web.Request], Awaitable[object]]) -> Handler:
             body = orjson.dumps(await page(request))
             found = Answer(body, etag_of(body), now + KEPT_MILLIS)
             store.keep(question, found, version)
-        headers = {hdrs.ETAG: found.etag, hdrs.CACHE_CONTROL: PUBLIC_READ}
-        if matches(request.headers.get(hdrs.IF_NONE_MATCH), found.etag):
-            return web.Response(status=304, headers=headers)
-        headers[hdrs.CONTENT_TYPE] = JSON_TYPE
-        return web.Response(body=found.body, headers=headers)
+        return kept_answer(request, found.body, found.etag)
 
     return say
 

@@ -24,6 +24,7 @@ ANSWER_HEADERS: Final = {
 """What every answer that is no page carries."""
 
 NO_STORE: Final = "no-store"
+NOT_MODIFIED: Final = 304
 UNREAD_BYTES_MAX: Final = 64 * 1024
 PUBLIC_READ: Final = "public, max-age=0, must-revalidate"
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
@@ -38,12 +39,20 @@ class Prompt(web.Response):
     """A JSON answer whose head is put together in one go and leaves with the body in one write.
 
     Half of what an ordinary response costs is its headers, and those of an answer to a hold differ in three values. Who
-    asks for a head only, without HTTP/1.1 or without a lasting connection gets an ordinary response.
+    asks for a head only, without HTTP/1.1 or without a lasting connection gets an ordinary response. With an `etag` it
+    is an answer that caches may keep; one with status 304 has no body.
     """
 
-    def __init__(self, body: bytes, status: int, content_type: str = JSON_TYPE) -> None:
+    def __init__(
+        self, body: bytes, status: int, content_type: str = JSON_TYPE, *, etag: str = "", cache_control: str = NO_STORE
+    ) -> None:
         web.StreamResponse.__init__(self, status=status)
-        self.headers[hdrs.CONTENT_TYPE] = content_type
+        if status != NOT_MODIFIED:
+            self.headers[hdrs.CONTENT_TYPE] = content_type
+        if etag:
+            self.headers[hdrs.ETAG] = etag
+            self.headers[hdrs.CACHE_CONTROL] = cache_control
+        self._kind = (status, content_type, cache_control, etag)
         self.body = body
         self._sent = body
         self._ordinary: web.Response | None = None
@@ -60,22 +69,28 @@ class Prompt(web.Response):
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         request_id = request[REQUEST_ID]
         if request.version != HttpVersion11 or not request.keep_alive or request.method == hdrs.METH_HEAD:
-            more = {hdrs.CACHE_CONTROL: NO_STORE, "X-Request-Id": request_id, **ANSWER_HEADERS, **self.headers}
-            self._ordinary = web.Response(body=self._sent, status=self.status, headers=more)
+            self._ordinary = self.ordinary(request_id)
             return await self._ordinary.prepare(request)
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ClientConnectionResetError("the client has gone")
         self._written = True
-        head = _head(self.status, self.headers[hdrs.CONTENT_TYPE])
-        body = self._sent
-        transport.write(
-            b"%bX-Request-Id: %b\r\nDate: %b\r\nContent-Length: %d\r\n\r\n%b"
-            % (head, request_id.encode(), _date(rfc822_formatted_time()), len(body), body)
-        )
+        head, body, date = _head(*self._kind), self._sent, _date(rfc822_formatted_time())
+        if self.status == NOT_MODIFIED:
+            transport.write(b"%bX-Request-Id: %b\r\nDate: %b\r\n\r\n" % (head, request_id.encode(), date))
+        else:
+            transport.write(
+                b"%bX-Request-Id: %b\r\nDate: %b\r\nContent-Length: %d\r\n\r\n%b"
+                % (head, request_id.encode(), date, len(body), body)
+            )
         if transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
             await request.writer.drain()
         return None
+
+    def ordinary(self, request_id: str) -> web.Response:
+        """The same as a response that more headers can be added to."""
+        more = {hdrs.CACHE_CONTROL: NO_STORE, "X-Request-Id": request_id, **ANSWER_HEADERS, **self.headers}
+        return web.Response(body=self._sent, status=self.status, headers=more)
 
     async def write_eof(self, data: bytes = b"") -> None:
         if self._ordinary is not None:
@@ -87,10 +102,21 @@ def prompt(body: object, status: int = 200) -> Prompt:
     return Prompt(orjson.dumps(body), status)
 
 
-@lru_cache(maxsize=64)
-def _head(status: int, content_type: str) -> bytes:
+def kept_answer(request: web.Request, raw: bytes, etag: str, cache_control: str = PUBLIC_READ) -> Prompt:
+    """JSON that caches may keep and ask about again: 304 when the client already has it."""
+    if matches(request.headers.get(hdrs.IF_NONE_MATCH), etag):
+        return Prompt(b"", NOT_MODIFIED, etag=etag, cache_control=cache_control)
+    return Prompt(raw, 200, etag=etag, cache_control=cache_control)
+
+
+@lru_cache(maxsize=2_048)
+def _head(status: int, content_type: str, cache_control: str, etag: str) -> bytes:
     """The part of a head that is the same for all answers of a kind."""
-    headers = {hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: NO_STORE, **ANSWER_HEADERS}
+    headers: dict[str, str] = {hdrs.CACHE_CONTROL: cache_control}
+    if status != NOT_MODIFIED:  # what a cache kept has its other headers already
+        headers |= {hdrs.CONTENT_TYPE: content_type, **ANSWER_HEADERS}
+    if etag:
+        headers[hdrs.ETAG] = etag
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers.items())]
     return "".join(f"{line}\r\n" for line in lines).encode()
 
@@ -103,11 +129,7 @@ def _date(text: str) -> bytes:
 def public_answer(request: web.Request, body: object, cache_control: str = PUBLIC_READ) -> web.Response:
     """A JSON answer that caches may keep and ask about again: 304 when the client already has it."""
     raw = orjson.dumps(body)
-    etag = etag_of(raw)
-    headers = {hdrs.ETAG: etag, hdrs.CACHE_CONTROL: cache_control}
-    if matches(request.headers.get(hdrs.IF_NONE_MATCH), etag):
-        return web.Response(status=304, headers=headers)
-    return web.Response(body=raw, headers=headers, content_type=JSON_TYPE)
+    return kept_answer(request, raw, etag_of(raw), cache_control)
 
 
 def etag_of(raw: bytes) -> str:

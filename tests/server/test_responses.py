@@ -10,13 +10,15 @@ from aiohttp import web
 
 from server import collector
 from server.keys import REQUEST_ID
-from server.responses import ANSWER_HEADERS, prompt
+from server.responses import ANSWER_HEADERS, PUBLIC_READ, prompt, public_answer
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 async def _said(request: web.Request) -> web.Response:
     request[REQUEST_ID] = "r-1"
+    if request.path == "/public":
+        return public_answer(request, {"ok": True})
     return prompt({"big": "x" * 300_000} if request.path == "/big" else {"ok": True}, 201)
 
 
@@ -73,6 +75,19 @@ async def test_a_head_is_asked_for_and_no_body_comes() -> None:
         assert b"Content-Length: 11\r\n" in first
         status, _, body = await _answer(reader)
         assert (status, body) == (b"HTTP/1.1 201 Created", b'{"ok":true}')
+
+
+async def test_who_has_a_public_answer_already_gets_no_body_and_the_connection_stays() -> None:
+    async with _line() as (reader, writer):
+        writer.write(b"GET /public HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, headers, body = await _answer(reader)
+        assert (status, body, headers["Cache-Control"]) == (b"HTTP/1.1 200 OK", b'{"ok":true}', PUBLIC_READ)
+        writer.write(b"GET /public HTTP/1.1\r\nHost: x\r\nIf-None-Match: %b\r\n\r\n" % headers["ETag"].encode() + GET)
+        unchanged = await reader.readuntil(b"\r\n\r\n")
+        assert unchanged.startswith(b"HTTP/1.1 304 Not Modified\r\n")
+        assert b"Content-Length" not in unchanged
+        assert f"ETag: {headers['ETag']}".encode() in unchanged
+        assert (await _answer(reader))[0] == b"HTTP/1.1 201 Created"
 
 
 async def test_many_questions_at_once_are_answered_in_turn_however_slowly_they_are_read() -> None:
