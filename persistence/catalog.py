@@ -160,6 +160,20 @@ async def movie(connection: Executor, movie_id: str, now: Instant) -> Movie | No
     return None if row is None else movie_of(row)
 
 
+async def ids_of(connection: Executor, films: Sequence[Movie]) -> dict[str, str]:
+    """By the id that each film would have had, the id under which it is there: its own, or that of an import."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT ON (f.id) f.id::text AS wanted, m.id::text
+        FROM jsonb_to_recordset($1::jsonb) AS f(id uuid, title text, release_date date)
+        JOIN movie m ON lower(m.title) = lower(f.title) AND m.release_date IS NOT DISTINCT FROM f.release_date
+        ORDER BY f.id, m.id <> f.id, m.id
+        """,
+        orjson.dumps([_movie_json(film) for film in films]),
+    )
+    return {row["wanted"]: row["id"] for row in rows}
+
+
 async def put_movies(connection: Executor, films: Sequence[Movie]) -> int:
     """Add films; one that is already there stays as it is. Returns how many are new.
 

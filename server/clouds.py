@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SECONDS_MAX: Final = 120
 CLOUDINARY: Final = "https://api.cloudinary.com"
+CLOUDINARY_DELIVERY: Final = "https://res.cloudinary.com"
 
 
 class S3:
@@ -113,6 +114,17 @@ def _address(told: Any) -> str:
     if not isinstance(address, str) or not address.startswith("https://"):
         raise MediaAway("the store did not say where the file is")
     return address
+
+
+def public_origin(media_url: str | None) -> str:
+    """Where browsers fetch media from, as a page's policy names it; empty when that is this server."""
+    if media_url is None:
+        return ""
+    parts, options = _taken_apart(media_url)
+    if parts.scheme == "cloudinary":
+        return CLOUDINARY_DELIVERY
+    public = urlsplit(options.get("public") or f"{'http' if parts.scheme == 's3+http' else 'https'}://{_host(parts)}")
+    return f"{public.scheme}://{_host(public)}"
 
 
 def _taken_apart(url: str) -> tuple[SplitResult, dict[str, str]]:

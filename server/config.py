@@ -6,6 +6,7 @@ A wrong value stops the start, and one message names every wrong setting at once
 import contextlib
 import os
 import pwd
+import re
 import secrets
 from collections.abc import Iterator
 from enum import StrEnum
@@ -13,7 +14,7 @@ from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
@@ -56,6 +57,10 @@ def _url_of(*schemes: str, example: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+_is_host: Final = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?").fullmatch
+_is_public: Final = re.compile(r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%/\-]*)?").fullmatch
+
+
 def _media(url: str | None) -> str | None:
     if url is None:
         return None
@@ -67,6 +72,9 @@ def _media(url: str | None) -> str | None:
         raise ValueError(
             "must look like s3://KEY:SECRET@HOST/BUCKET?region=eu-central-1 or cloudinary://KEY:SECRET@CLOUD"
         )
+    public = parse_qs(parts.query).get("public", ["https://it.is.the.bucket"])[-1]
+    if not _is_host(parts.netloc.rpartition("@")[2]) or not _is_public(public):
+        raise ValueError("names a host, or a public address, that is none")
     if find_spec("obstore") is None:
         raise ValueError("needs the extra named media: install marquee[media]")
     return url

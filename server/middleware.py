@@ -15,41 +15,44 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
 from server.auth.identity import Guard
+from server.clouds import public_origin
 from server.errors import Problem, explain, is_disconnect, unavailable
-from server.keys import CLOCK, LIFE, REQUEST_ID, TELEMETRY
+from server.keys import CLOCK, CONFIG, LIFE, REQUEST_ID, TELEMETRY
 from server.responses import ANSWER_HEADERS, NO_STORE, Prompt
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PAGE_POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "worker-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
 X_REQUEST_ID: Final = istr("X-Request-Id")
 _CONTENT_POLICY: Final = istr("Content-Security-Policy")
 _ANSWER_HEADERS: Final = CIMultiDict({istr(name): value for name, value in ANSWER_HEADERS.items()})
-_PAGE_HEADERS: Final = CIMultiDict(
-    {
-        **_ANSWER_HEADERS,
-        _CONTENT_POLICY: PAGE_POLICY,
-        istr("Cross-Origin-Opener-Policy"): "same-origin",
-        istr("Permissions-Policy"): "camera=(), geolocation=(), microphone=()",
-    }
-)
+_PAGE_HEADERS: Final = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
 _ALWAYS_OPEN: Final = ("/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready")
 _acceptable_id: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}").fullmatch
 _log: Final = structlog.get_logger("marquee.http")
+
+
+def page_policy(media_origin: str) -> str:
+    """What a page of ours may load: its own files, and media from where uploads are kept."""
+    media = f"'self' {media_origin}".strip()
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            f"img-src {media} data: blob:",
+            f"media-src {media}",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "manifest-src 'self'",
+            "worker-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
 
 
 Wrap = Callable[[Handler, Guard | None], Handler]
@@ -61,6 +64,8 @@ def wrapper(app: web.Application) -> Wrap:
     It is no middleware of aiohttp's, which would be looked up and entered anew for each request.
     """
     clock, life, requests = app[CLOCK], app[LIFE], app[TELEMETRY].requests
+    policy = page_policy(public_origin(app[CONFIG].media_url))
+    page_headers = CIMultiDict({**_ANSWER_HEADERS, **_PAGE_HEADERS, _CONTENT_POLICY: policy})
     series = os.urandom(5).hex()
     numbers = count(1)
 
@@ -81,7 +86,7 @@ def wrapper(app: web.Application) -> Wrap:
             except Exception as error:  # noqa: BLE001 (every failure becomes an answer here)
                 response = _problem(request, error, request_id)
             if type(response) is not Prompt and not response.prepared:
-                _add_headers(response, request_id)
+                _add_headers(response, request_id, page_headers)
             resource = None if handler is nowhere else request.match_info.route.resource
             requests.answered(request.method, resource, response.status, clock.monotonic() - began)
             return response
@@ -102,11 +107,11 @@ async def nowhere(request: web.Request) -> web.StreamResponse:
     raise web.HTTPNotFound
 
 
-def _add_headers(response: web.StreamResponse, request_id: str) -> None:
+def _add_headers(response: web.StreamResponse, request_id: str, page_headers: CIMultiDict[str]) -> None:
     headers = response.headers
     headers[X_REQUEST_ID] = request_id
     if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
-        headers.extend(_PAGE_HEADERS)
+        headers.extend(page_headers)
     elif response.status != 304:  # what a browser kept has its headers already, a page its own policy
         headers.extend(_ANSWER_HEADERS)
     if hdrs.CACHE_CONTROL not in headers:

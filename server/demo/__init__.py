@@ -6,7 +6,7 @@ The demo's users exist only where somebody loaded the demo.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -79,6 +79,8 @@ async def load_into(pool: Pool, config: Config, clock: Clock, password_cost: int
     now = clock.now()
     async with pool.acquire() as connection, connection.transaction():
         movies = await catalog.put_movies(connection, [movie for movie, _ in films])
+        known = await catalog.ids_of(connection, [movie for movie, _ in films])
+        films = [(replace(movie, id=known[movie.id]), film) for movie, film in films]
         layouts = await _put_layouts(connection)
         await _put_theatres(connection, house, layouts)
         showtimes = await _put_week(connection, house, films, layouts, config, now)

@@ -14,9 +14,11 @@ from aiohttp.test_utils import TestServer
 from PIL import Image
 
 from actors.ids import mint
-from server.config import Config
+from server.clouds import public_origin
+from server.config import Config, SettingsRefused, load
 from server.keys import CLOCK, CONFIG
 from server.media import incoming
+from server.middleware import page_policy
 from tests.server.house import SECRET, House, open_house
 from tests.server.rest.cinema import Person, expect
 
@@ -215,3 +217,35 @@ async def test_an_answer_without_an_address_is_no_success(
 def test_a_strange_address_stops_the_start(url: str) -> None:
     with pytest.raises(ValueError, match="must look like s3://"):
         Config(jwt_secret=SECRET, media_url=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        (None, ""),
+        ("s3://k:s@store.example:9000/posters", "https://store.example:9000"),
+        ("s3+http://k:s@127.0.0.1:9000/posters", "http://127.0.0.1:9000"),
+        ("s3://k:s@store.example/posters?public=https://cdn.example/a", "https://cdn.example"),
+        ("cloudinary://k:s@house", "https://res.cloudinary.com"),
+    ],
+)
+def test_pages_may_show_media_from_where_it_is_kept(url: str | None, origin: str) -> None:
+    assert public_origin(url) == origin
+    policy, media = page_policy(origin).split("; "), f"'self' {origin}".strip()
+    assert f"media-src {media}" in policy
+    assert f"img-src {media} data: blob:" in policy
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://k:s@store.example:port/posters",
+        "s3://k:s@store example/posters",
+        "s3://k:s@store.example/posters?public=javascript:x",
+        "s3://k:s@store.example/posters?public=cdn.example",
+        "s3://k:s@store.example/posters?public=https://cdn.example/;script-src",
+    ],
+)
+def test_an_address_that_is_none_stops_the_start(url: str) -> None:
+    with pytest.raises(SettingsRefused):
+        load(media_url=url)

@@ -147,6 +147,15 @@ async def test_the_whole_list_of_films_is_imported_once(pool: Pool, database_url
     assert statuses == {"ended"}
 
 
+async def test_the_demo_finds_its_films_among_imported_ones(pool: Pool, database_url: str) -> None:
+    await import_movies(database_url, MOVIES)
+    movies, showtimes, _ = await load(pool, ManualClock(MORNING))
+    assert movies == 0
+    assert showtimes > 100
+    shown = "SELECT count(*) FROM showtime s JOIN movie m ON m.id = s.movie_id WHERE m.publication = 'published'"
+    assert await pool.fetchval(shown) == showtimes
+
+
 async def test_a_file_that_is_no_list_is_refused_with_a_sentence(database_url: str, tmp_path: Path) -> None:
     bad = tmp_path / "bad.json"
     bad.write_text('[{"title": "No length"}]')
