@@ -29,7 +29,7 @@ BYTES_MAX: Final = 1_024
 PENDING_PER_THREAD_MAX: Final = 32
 """About five seconds of work: who would wait longer is told to come back."""
 
-NICENESS: Final = 10
+NICENESS: Final = 19
 _COMMON: Final = frozenset((Path(__file__).parent / "common-passwords.txt").read_text().split())
 
 
