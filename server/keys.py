@@ -55,4 +55,4 @@ TILL: Final[web.AppKey["Till"]] = web.AppKey("till")
 TOKENS: Final[web.AppKey["Tokens"]] = web.AppKey("tokens")
 
 REQUEST_ID: Final[web.RequestKey[str]] = web.RequestKey("request_id", str)
-"""Where the middleware leaves the request's id: `request[REQUEST_ID]`."""
+"""Where the wrapper of every handler (middleware.py) leaves the request's id: `request[REQUEST_ID]`."""
