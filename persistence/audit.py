@@ -94,7 +94,7 @@ async def rebuild(pool: Pool, layouts: Layouts | None = None, progress: Progress
             if progress is not None:
                 progress(done, len(showtime_ids))
         for table, showtime_id in await connection.fetch(statements.ORPHANS):
-            if table in ("booking", "booking_seat", "daily_sales"):
+            if table in ("booking", "booking_seat", "daily_sales", "ledger"):
                 for statement in statements.FORGET_PROJECTIONS:
                     await connection.execute(statement, showtime_id)
     return len(showtime_ids)
@@ -212,6 +212,7 @@ async def _verify_showtime(connection: Any, layouts: Layouts, showtime_id: str, 
     seats = _indexed(await connection.fetch(statements.BOOKING_SEATS, showtime_id), "booking_id", "seat")
     sales = _indexed(await connection.fetch(statements.DAILY_SALES, showtime_id), "day", "currency")
     jobs = {row["dedupe_key"]: dict(row) for row in await connection.fetch(statements.JOBS, showtime_id)}
+    ledger = _indexed(await connection.fetch(statements.POSTINGS, showtime_id), "ref")
     showtime = await connection.fetchrow(statements.SHOWTIME, showtime_id)
     report.bookings += len(expected.bookings)
     expected_bookings = [{k: v for k, v in row.items() if k != "at"} for row in as_plain(expected.bookings)]
@@ -220,6 +221,8 @@ async def _verify_showtime(connection: Any, layouts: Layouts, showtime_id: str, 
         showtime_id, "booking_seat", _indexed(as_plain(expected.seats), "booking_id", "seat"), seats
     )
     differences += _compared(showtime_id, "daily_sales", _indexed(as_plain(expected.sales), "day", "currency"), sales)
+    from_log = {ref: row for ref, row in ledger.items() if row["version"] is not None}
+    differences += _compared(showtime_id, "ledger", _indexed(as_plain(expected.postings), "ref"), from_log)
     for job in expected.jobs:
         found = jobs.get(job.dedupe_key)
         if found is None or (found["topic"], orjson.loads(found["payload"])) != (job.topic, job.payload):

@@ -1,4 +1,5 @@
-"""What the log means for the tables that are read by everybody else: bookings, their seats, daily sales, job rows.
+"""What the log means for the tables that are read by everybody else: bookings, their seats, daily sales, job rows,
+postings.
 
 Pure: rows follow from a state and the records that led to it. The journal writes them in the transaction of those
 records, `rebuild` writes them from the whole log, and `verify` compares; all three call the same function.
@@ -13,7 +14,9 @@ from actors.seatmap import events as e
 from actors.seatmap.events import Line, Record
 from actors.seatmap.state import Booking, BookingStatus, SeatMap
 from actors.seatmap.terms import Instant
-from persistence.jobs import Job, effects
+from persistence.effects import effects
+from persistence.jobs import Job
+from persistence.ledger import Posting, postings
 
 _LIVE: Final = (BookingStatus.PENDING_PAYMENT, BookingStatus.CONFIRMED)
 _BOOKING_EVENTS: Final = (
@@ -120,6 +123,7 @@ class Changes:
     seats: tuple[SeatRow, ...]
     sales: tuple[SalesRow, ...]
     jobs: tuple[Job, ...]
+    postings: tuple[Posting, ...]
     showtime: ShowtimeRow
 
 
@@ -144,7 +148,8 @@ def changes(before: SeatMap | None, after: SeatMap, records: Sequence[Record]) -
         tuple(bookings),
         tuple(seats),
         _sales_rows(before, after.showtime_id, records),
-        tuple(job for record in records for job in effects(after, record)),
+        tuple(effects(before, after.showtime_id, records)),
+        tuple(postings(before, after.showtime_id, records)),
         showtime_row(after),
     )
 

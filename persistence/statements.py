@@ -12,7 +12,7 @@ import orjson
 
 from actors.seatmap.events import Record
 from actors.seatmap.state import NEVER, SeatMap
-from persistence import codec
+from persistence import codec, ledger
 from persistence.projections import Changes, as_plain, changes
 
 
@@ -34,7 +34,7 @@ _SCHEMA: Final = str(codec.EVENT_SCHEMA)
 # `IS TRUE` keeps the planner from making this a join: a hashed lookup is right for one row and for a thousand.
 _ALLOWED: Final = "(showtime_id IN (SELECT showtime_id FROM head)) IS TRUE"
 
-# Rows arrive as JSON ($1 to $5). Seats that are given up come before seats that are claimed, or the unique index on
+# Rows arrive as JSON ($1 to $6). Seats that are given up come before seats that are claimed, or the unique index on
 # live seats would see both; reading `given_up` is what puts them in order.
 _PROJECTIONS: Final = f"""
 , projected_booking AS (
@@ -87,11 +87,14 @@ _PROJECTIONS: Final = f"""
         captured = d.captured + excluded.captured, seats_cancelled = d.seats_cancelled + excluded.seats_cancelled,
         refunded = d.refunded + excluded.refunded)
 , projected_job AS (
-    INSERT INTO job (topic, dedupe_key, showtime_id, payload)
-    SELECT * FROM jsonb_to_recordset($4::text::jsonb) AS r (topic text, dedupe_key text, showtime_id uuid,
-        payload jsonb)
+    INSERT INTO job (topic, dedupe_key, showtime_id, payload, next_at)
+    SELECT topic, dedupe_key, showtime_id, payload, coalesce(from_millis(due_at), now())
+    FROM jsonb_to_recordset($4::text::jsonb) AS r (topic text, dedupe_key text, showtime_id uuid, payload jsonb,
+        due_at bigint)
     WHERE {_ALLOWED}
     ON CONFLICT (dedupe_key) DO NOTHING)
+, posted AS (
+    {ledger.insert_from(6, _ALLOWED)})
 , projected_showtime AS (
     UPDATE showtime s SET version = r.version, status = r.status, sales = r.sales, free_seats = r.free_seats,
         starts_at = from_millis(r.starts_at), ends_at = from_millis(r.ends_at),
@@ -127,14 +130,15 @@ SELECT to_millis(clock_timestamp()),
 
 
 APPEND: Final = _append(1, "")
-APPEND_PROJECTED: Final = _append(6, _PROJECTIONS)
+APPEND_PROJECTED: Final = _append(7, _PROJECTIONS)
 
 # The same projections from the whole log, for one showtime.
-REBUILD: Final = f"WITH head AS (SELECT $6::uuid AS showtime_id){_PROJECTIONS} SELECT showtime_id FROM head"
+REBUILD: Final = f"WITH head AS (SELECT $7::uuid AS showtime_id){_PROJECTIONS} SELECT showtime_id FROM head"
 FORGET_PROJECTIONS: Final = (
     "DELETE FROM booking_seat WHERE showtime_id = $1",
     "DELETE FROM booking WHERE showtime_id = $1",
     "DELETE FROM daily_sales WHERE showtime_id = $1",
+    "DELETE FROM ledger WHERE showtime_id = $1 AND version IS NOT NULL",
 )
 
 SCHEDULE: Final = """
@@ -237,13 +241,14 @@ def projection_arguments(batch: Sequence[Append]) -> list[str]:
 
 
 def changes_arguments(found: Sequence[Changes]) -> list[str]:
-    """$1 to $5 of the projections."""
+    """$1 to $6 of the projections."""
     return [
         _json(row for change in found for row in change.bookings),
         _json(row for change in found for row in change.seats),
         _json(row for change in found for row in change.sales),
         _json(row for change in found for row in change.jobs),
         _json(change.showtime for change in found),
+        _json(row for change in found for row in change.postings),
     ]
 
 
@@ -264,6 +269,10 @@ FROM booking_seat WHERE showtime_id = $1"""
 DAILY_SALES: Final = """
 SELECT day::text, showtime_id::text, currency, bookings, seats, captured, seats_cancelled, refunded
 FROM daily_sales WHERE showtime_id = $1"""
+POSTINGS: Final = """
+SELECT ref, payment_id, booking_id::text, showtime_id::text, debit, credit, amount, currency, to_millis(at) AS at,
+    version
+FROM ledger WHERE showtime_id = $1"""
 JOBS: Final = "SELECT topic, dedupe_key, showtime_id::text, payload::text FROM job WHERE showtime_id = $1"
 SHOWTIME: Final = """
 SELECT id::text AS showtime_id, version, status, sales, free_seats, to_millis(starts_at) AS starts_at,
@@ -279,6 +288,7 @@ SELECT t.name, t.showtime_id::text FROM (
     UNION ALL SELECT DISTINCT 'booking_seat', showtime_id FROM booking_seat
     UNION ALL SELECT DISTINCT 'daily_sales', showtime_id FROM daily_sales
     UNION ALL SELECT DISTINCT 'job', showtime_id FROM job
+    UNION ALL SELECT DISTINCT 'ledger', showtime_id FROM ledger
     UNION ALL SELECT DISTINCT 'snapshot', showtime_id FROM snapshot
     UNION ALL SELECT DISTINCT 'event', showtime_id FROM event) t
 WHERE NOT EXISTS (SELECT FROM stream s WHERE s.showtime_id = t.showtime_id)"""

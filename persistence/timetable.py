@@ -300,7 +300,7 @@ async def _forget_log(connection: Connection, showtime_id: str) -> int:
     epoch = await connection.fetchval("SELECT epoch FROM stream WHERE showtime_id = $1 FOR UPDATE", showtime_id)
     if await is_sold(connection, showtime_id):
         raise HasSales(showtime_id)
-    for table in ("event", "snapshot", "refusal", "stream"):
+    for table in ("event", "snapshot", "refusal", "job", "stream"):
         await connection.execute(f"DELETE FROM {table} WHERE showtime_id = $1", showtime_id)
     return int(epoch or 0)
 

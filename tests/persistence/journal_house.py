@@ -37,13 +37,13 @@ def layout(layout_id: str = "0199c0de-0000-7000-8000-0000000000aa") -> Layout:
 LAYOUT = layout()
 
 
-def terms(screen_id: str = "0199c0de-0000-7000-8000-0000000000bb") -> Terms:
+def terms(screen_id: str = "0199c0de-0000-7000-8000-0000000000bb", starts_in_hours: int = 24) -> Terms:
     return Terms(
         movie_id="0199c0de-0000-7000-8000-0000000000cc",
         screen_id=screen_id,
         layout_id=LAYOUT.id,
-        starts_at=NOW + 24 * HOUR,
-        ends_at=NOW + 26 * HOUR,
+        starts_at=NOW + starts_in_hours * HOUR,
+        ends_at=NOW + (starts_in_hours + 2) * HOUR,
         sales_open_at=NOW + HOUR,
         sales_close_at=NOW + 24 * HOUR,
         tariff=Tariff("EUR", {"standard": {"senior": 900, "adult": 1200}, "box": {"adult": 1500}}, "adult", 100, 1900),

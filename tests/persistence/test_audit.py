@@ -107,6 +107,13 @@ DAMAGE = {
     "other sales": "UPDATE daily_sales SET captured = captured + 1",
     "a day without sales": "DELETE FROM daily_sales",
     "an effect that was never asked for": "DELETE FROM job WHERE topic = 'refund'",
+    "a posting that went away": "DELETE FROM ledger WHERE credit = 'kept'",
+    "a posting of another amount": "UPDATE ledger SET amount = amount + 1 WHERE credit = 'sales'",
+    "a posting to another account": "UPDATE ledger SET credit = 'kept' WHERE credit = 'refunds_due'",
+    "a posting nobody made": (
+        "INSERT INTO ledger SELECT 'forged', payment_id, booking_id, showtime_id, debit, credit, amount, currency, at,"
+        " version FROM ledger LIMIT 1"
+    ),
     "another catalogue status": "UPDATE showtime SET sales = 'closed'",
 }
 

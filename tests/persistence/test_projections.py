@@ -65,7 +65,16 @@ def test_a_sale_is_a_booking_with_live_seats_money_and_a_letter() -> None:
     ]
     (sales,) = found.sales
     assert (sales.bookings, sales.seats, sales.captured, sales.seats_cancelled, sales.refunded) == (1, 2, 3_094, 0, 0)
-    assert [(job.topic, job.dedupe_key) for job in found.jobs] == [("letter.confirmed", f"confirm:{story.booking}")]
+    assert [(job.topic, job.dedupe_key) for job in found.jobs] == [
+        ("payment_watch", f"payment_watch:{story.payment}"),
+        ("announce", f"confirmed:{story.booking}"),
+        ("capture", f"capture:{story.payment}"),
+        ("reminder", f"reminder:{story.booking}"),
+    ]
+    assert [job.due_at for job in found.jobs] == [NOW + 120_000, None, None, NOW + 21 * house.HOUR]
+    assert [(move.ref, move.debit, move.credit, move.amount) for move in found.postings] == [
+        (f"sold:{story.booking}", "authorised", "sales", 3_094)
+    ]
     assert found.showtime.free_seats == 98
 
 
@@ -80,7 +89,11 @@ def test_a_partial_cancellation_frees_its_seats_and_refunds_once() -> None:
     assert [seat.live for seat in found.seats] == [True, False, True]
     (sales,) = found.sales
     assert (sales.bookings, sales.seats_cancelled, sales.refunded) == (0, 1, 1_000)
-    assert [job.topic for job in found.jobs] == ["refund", "letter.cancelled"]
+    assert [job.topic for job in found.jobs] == ["refund", "announce"]
+    assert [(move.debit, move.credit, move.amount) for move in found.postings] == [
+        ("sales", "refunds_due", 1_000),
+        ("sales", "kept", 547),
+    ]
     assert found.jobs[0].payload["amount"] == 1_000
 
 
@@ -113,7 +126,10 @@ def test_money_that_comes_too_late_goes_back_and_is_no_sale() -> None:
     assert (found.sales[0].bookings, found.sales[0].captured, found.sales[0].refunded) == (0, 1_547, 1_547)
     assert [(job.topic, job.dedupe_key) for job in found.jobs] == [
         ("refund", f"refund:{refund.refund_id}"),
-        ("letter.refunded", f"refunded:{refund.refund_id}"),
+        ("announce", f"returned:{refund.refund_id}"),
+    ]
+    assert [(move.ref, move.debit, move.credit, move.amount) for move in found.postings] == [
+        (f"unwanted:{story.payment}", "authorised", "refunds_due", 1_547)
     ]
 
 
