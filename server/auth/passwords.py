@@ -7,8 +7,6 @@ turned away and seat holds go on.
 
 import asyncio
 import os
-import sys
-import threading
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from typing import Final, TypeVar
 import bcrypt
 from prometheus_client import Gauge
 
+from server.background import step_back
 from server.errors import Problem, unavailable
 
 COST: Final = 11
@@ -29,7 +28,6 @@ BYTES_MAX: Final = 1_024
 PENDING_PER_THREAD_MAX: Final = 32
 """About five seconds of work: who would wait longer is told to come back."""
 
-NICENESS: Final = 19
 _COMMON: Final = frozenset((Path(__file__).parent / "common-passwords.txt").read_text().split())
 
 
@@ -43,7 +41,7 @@ class Passwords:
         self._pending = 0
         threads = max(1, (os.cpu_count() or 2) - 1)
         self.pending_max = PENDING_PER_THREAD_MAX * threads
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt", initializer=_step_back)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt", initializer=step_back)
         # Compared with when nobody has the given address, so that the answer takes as long as a wrong password.
         self._nobody = bcrypt.hashpw(_digest(os.urandom(16).hex()), bcrypt.gensalt(cost)).decode()
 
@@ -95,9 +93,3 @@ def weak(why: str, path: str) -> Problem:
 def _digest(password: str) -> bytes:
     """The same for every way in which a keyboard may spell the same characters."""
     return b64encode(sha384(unicodedata.normalize("NFKC", password).encode()).digest())
-
-
-def _step_back() -> None:
-    """Give way to the event loop and the database. On Linux each thread has a niceness of its own."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
