@@ -22,6 +22,7 @@ from actors.showtimes import Showtimes
 from persistence import idempotency as answers
 from persistence import proofs, refusals
 from persistence import sessions as visits
+from persistence import webhooks as deliveries
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
 from persistence.journal import JournalLimits, PgJournal
 from persistence.layouts import StoredLayouts
@@ -37,6 +38,7 @@ from server.kept import Kept, dropping
 from server.keys import (
     CLOCK,
     CONFIG,
+    COURIER,
     DARKROOM,
     DOCUMENTS,
     ERRANDS,
@@ -68,6 +70,8 @@ from server.live.limits import Limits as LiveLimits
 from server.media import LocalFolder, Media, folder_of, sweep
 from server.middleware import nowhere, wrapper
 from server.operations import Operation, exact
+from server.partners.courier import Courier
+from server.partners.reach import Reach, SystemNames
 from server.payments.sandbox import Sandbox
 from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
@@ -98,6 +102,7 @@ from server.rest import (
     theatres,
     uploads,
     users,
+    webhooks,
 )
 from server.rest import sessions as own_sessions
 from server.site import ROOT, Site
@@ -115,6 +120,7 @@ PLANNERS_AT_ONCE: Final = 3
 """Each holds a connection while an actor works, which may need one too: most of them stay free."""
 
 HOUSEKEEPING_SECONDS: Final = 3_600
+DELIVERY_DAYS: Final = 30
 HouseClock = SystemClock | ManualClock
 # The router tries them in this order: what is asked for most comes first.
 MODULES: Final = (
@@ -145,6 +151,7 @@ MODULES: Final = (
     price_lists,
     uploads,
     promo_codes,
+    webhooks,
     socket,
 )
 _log: Final = structlog.get_logger("marquee")
@@ -176,7 +183,7 @@ def build_app(
     app[KEPT] = Kept()
     app[SEATS] = seats.Encoded()
     app.cleanup_ctx.extend(
-        (partial(_database, dsn), _people, partial(_journal, dsn, clock), _showtimes, socket.live_edge)
+        (partial(_database, dsn), _people, _partners, partial(_journal, dsn, clock), _showtimes, socket.live_edge)
     )
     app.on_shutdown.append(socket.send_everybody_away)
     wrap, opened = wrapper(app), cors.opener(config.cors_origins)
@@ -258,6 +265,13 @@ async def _people(app: web.Application) -> AsyncIterator[None]:
     app[PASSWORDS].close()
 
 
+async def _partners(app: web.Application) -> AsyncIterator[None]:
+    names = SystemNames()
+    app[COURIER] = Courier(Reach(names, app[CONFIG].webhook_allow))
+    yield
+    names.close()
+
+
 async def _journal(dsn: str, clock: HouseClock, app: web.Application) -> AsyncIterator[None]:
     pool = app[POOL]
     # A recovery holds one connection and may need a second one for its layout: were all of them taken by recoveries,
@@ -306,6 +320,7 @@ async def _forget_what_is_over(app: web.Application) -> None:
             await refusals.forget_old(app[POOL], app[CLOCK].now())
             await visits.forget_ended(app[POOL], app[CLOCK].now())
             await proofs.forget_expired(app[POOL], app[CLOCK].now())
+            await deliveries.forget_old(app[POOL], DELIVERY_DAYS)
         except Exception as error:  # noqa: BLE001 (it is tried again in an hour)
             _log.warning("housekeeping_failed", reason=repr(error))
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

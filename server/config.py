@@ -155,6 +155,7 @@ class Config(BaseSettings):
     hold_ttl_s: Annotated[int, Field(ge=1, le=3_600)] = 600
     rate_limit: bool = True
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
+    webhook_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     demo: Demo = Demo.AUTO
 
 

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from server.live.socket import Edge
     from server.media import Media
     from server.operations import Operation
+    from server.partners.courier import Courier
     from server.payments.till import Till
     from server.rest.documents import Documents
     from server.rest.seats import Encoded
     from server.telemetry import Telemetry
 
 CONFIG: Final[web.AppKey["Config"]] = web.AppKey("config")
+COURIER: Final[web.AppKey["Courier"]] = web.AppKey("courier")
 DARKROOM: Final[web.AppKey[asyncio.Semaphore]] = web.AppKey("darkroom", asyncio.Semaphore)
 PLANNING: Final[web.AppKey[asyncio.Semaphore]] = web.AppKey("planning", asyncio.Semaphore)
 POOL: Final[web.AppKey["asyncpg.Pool[asyncpg.Record]"]] = web.AppKey("pool")

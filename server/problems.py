@@ -81,6 +81,8 @@ _OTHERS: Final = {
     "category_not_found": (404, "There is no such category."),
     "price_list_not_found": (404, "There is no such price list."),
     "promo_code_not_found": (404, "There is no such promotion code."),
+    "webhook_not_found": (404, "There is no such webhook."),
+    "delivery_not_found": (404, "There is no such delivery."),
     "upload_not_found": (404, "There is no such upload."),
     "user_not_found": (404, "There is no such user."),
     # Running the house
@@ -102,6 +104,8 @@ _OTHERS: Final = {
     "code_taken": (409, "There is already a promotion with this code."),
     "scope_taken": (409, "There is already a price list for this place."),
     "too_short": (422, "The film takes longer than that."),
+    "webhook_limit": (409, "This place has as many webhooks as it can have."),
+    "webhook_inactive": (409, "This webhook is switched off."),
     # Buying
     "contact_required": (422, "A booking without an account needs a contact with an e-mail address."),
     "promo_invalid": (422, "This promotion code is not valid here."),

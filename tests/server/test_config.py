@@ -46,6 +46,14 @@ def test_settings_come_from_the_environment(bare: pytest.MonkeyPatch) -> None:
     assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("127.0.0.1"))
 
 
+def test_partners_next_door_are_allowed_by_network_and_never_by_name(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("MARQUEE_WEBHOOK_ALLOW", "127.0.0.0/8,::1")
+    assert load().webhook_allow == (ip_network("127.0.0.0/8"), ip_network("::1"))
+    bare.setenv("MARQUEE_WEBHOOK_ALLOW", "localhost")
+    with pytest.raises(SettingsRefused, match="MARQUEE_WEBHOOK_ALLOW 'localhost' does not appear to be"):
+        load()
+
+
 def test_a_dot_env_file_is_read_and_the_environment_wins(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("MARQUEE_PORT=9001\nMARQUEE_HOST=127.0.0.2\nOTHER=1\n")
     bare.setenv("MARQUEE_PORT", "9002")

@@ -13,6 +13,7 @@ from aiohttp import ClientResponse
 from actors.ids import mint
 from persistence import accounts
 from persistence.accounts import Account
+from persistence.webhooks import NewDelivery, add_deliveries
 from server.auth.identity import ADMIN, BOX_OFFICE, CUSTOMER, EVERYONE, GUEST, MANAGER, USHER
 from server.keys import CLOCK, OPERATIONS, POOL, SESSIONS
 from tests.server.house import House, open_house
@@ -164,6 +165,15 @@ GET    /api/v1/admin/promo-codes/{promo_id}                          MA      403
 PATCH  /api/v1/admin/promo-codes/{promo_id}                          MA      403
 PUT    /api/v1/admin/promo-codes/{promo_id}                          MA      403
 DELETE /api/v1/admin/promo-codes/{promo_id}                          MA      403
+GET    /api/v1/admin/webhooks                                        MA
+POST   /api/v1/admin/webhooks                                        MA
+GET    /api/v1/admin/webhooks/{webhook_id}                           MA      403
+PATCH  /api/v1/admin/webhooks/{webhook_id}                           MA      403
+PUT    /api/v1/admin/webhooks/{webhook_id}                           MA      403
+POST   /api/v1/admin/webhooks/{webhook_id}/rotate-secret             MA      403
+GET    /api/v1/admin/webhooks/{webhook_id}/deliveries                MA      403
+GET    /api/v1/admin/webhooks/{webhook_id}/deliveries/{delivery_id}  MA      403
+DELETE /api/v1/admin/webhooks/{webhook_id}                           MA      403
 GET    /api/v1/admin/price-lists                                     MA
 POST   /api/v1/admin/price-lists                                     MA
 GET    /api/v1/admin/price-lists/{price_list_id}                     MA      403
@@ -259,7 +269,9 @@ class Stage:
                 return {"movie_id": t["movie_id"], "screen_id": t["screen_id"], "starts_at": "2050-01-01T12:00:00Z"}
             case "POST", "/admin/screens":
                 return {"theatre_id": t["theatre_id"], "name": "2", "rows": 2, "seats_per_row": 4}
-            case "PATCH" | "PUT", path if path.startswith(("/admin/price-lists", "/admin/promo-codes")):
+            case "PATCH" | "PUT", path if path.startswith(
+                ("/admin/price-lists", "/admin/promo-codes", "/admin/webhooks")
+            ):
                 return {}
             case "PATCH" | "PUT", path if path.startswith(("/admin/showtimes", "/admin/theatres", "/admin/screens")):
                 return {}
@@ -285,10 +297,16 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
         gala = await (await counter.manager().post("/admin/price-lists", listed)).json()
         summer = {"code": "SUMMER", "theatre_id": cinema.theatre_id, "percent": 10}
         code = await (await counter.manager().post("/admin/promo-codes", summer)).json()
+        partner = {"url": "https://192.0.1.1/", "events": ["booking.confirmed"], "theatre_id": cinema.theatre_id}
+        webhook = await (await counter.manager().post("/admin/webhooks", partner)).json()
+        sent = NewDelivery(mint(0), webhook["id"], "1", "ping", None, b"{}")
+        await add_deliveries(house.app[POOL], [sent])
         yield Stage(
             house,
             counter,
             {
+                "webhook_id": webhook["id"],
+                "delivery_id": sent.id,
                 "showtime_id": counter.showtime_id,
                 "theatre_id": cinema.theatre_id,
                 "screen_id": cinema.screen_id,
