@@ -23,7 +23,7 @@ from actors.seatmap.state import Booking, BookingStatus, Claim, Hold, Sales, Sea
 from actors.seatmap.terms import Instant, OrphanRule, PriceRule, RefundStep, Tariff, Terms
 
 EVENT_SCHEMA: Final = e.SCHEMA
-SNAPSHOT_SCHEMA: Final = 1
+SNAPSHOT_SCHEMA: Final = 2
 
 Build = Callable[..., Any]
 Convert = Callable[[Any], Any]
@@ -119,11 +119,19 @@ def _with_tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(said) if isinstance(said, list) else said for name, said in plain.items()}
 
 
+def _policy_out(policy: Iterable[RefundStep]) -> list[Any]:
+    return [dataclasses.asdict(step) for step in policy]
+
+
+def _policy_in(plain: Iterable[Mapping[str, Any]]) -> tuple[RefundStep, ...]:
+    return tuple([RefundStep(**step) for step in plain])
+
+
 def terms_out(terms: Terms) -> dict[str, Any]:
     """Terms as plain JSON values."""
     plain = {own.name: getattr(terms, own.name) for own in dataclasses.fields(terms)}
     plain["tariff"] = _tariff_out(terms.tariff)
-    plain["refund_policy"] = [dataclasses.asdict(step) for step in terms.refund_policy]
+    plain["refund_policy"] = _policy_out(terms.refund_policy)
     return plain
 
 
@@ -132,7 +140,7 @@ def terms_in(plain: Mapping[str, Any]) -> Terms:
         **{
             **plain,
             "tariff": _tariff_in(plain["tariff"]),
-            "refund_policy": tuple(RefundStep(**step) for step in plain["refund_policy"]),
+            "refund_policy": _policy_in(plain["refund_policy"]),
             "orphan_rule": OrphanRule(plain["orphan_rule"]),
         }
     )
@@ -167,12 +175,17 @@ _FIELDS: Final[Mapping[str, tuple[type, str]]] = {
         e.BookingCancelled,
         (
             "booking_id reference hold_id owner seats lines currency tickets whole payment_id paid refunded refund_id "
-            "refund reason"
+            "refund reason left"
         ),
+    ),
+    "refund_granted": (
+        e.RefundGranted,
+        "booking_id reference owner payment_id currency paid refunded left refund_id refund reason",
     ),
     "seats_blocked": (e.SeatsBlocked, "seats kind reason"),
     "seats_unblocked": (e.SeatsUnblocked, "seats"),
     "prices_changed": (e.PricesChanged, "tariff"),
+    "refund_policy_changed": (e.RefundPolicyChanged, "refund_policy"),
 }
 
 # How fields that are no plain JSON value are written and read.
@@ -181,6 +194,7 @@ _CONVERT: Final[Mapping[str, tuple[Convert | None, Convert]]] = {
     "tickets": (_tickets_out, _tickets_in),
     "terms": (terms_out, terms_in),
     "tariff": (_tariff_out, _tariff_in),
+    "refund_policy": (_policy_out, _policy_in),
     "kind": (None, BlockKind),
     "seats": (None, tuple),
     "freed": (None, tuple),
@@ -253,7 +267,7 @@ def decode(version: int, at: Instant, key: str | None, schema: int, kind: str, b
 _HOLD: Final = attrgetter("id", "owner", "lines", "expires_at", "first_held_at", "renewals_left", "next_to_each_other")
 _BOOKING: Final = attrgetter(
     "id", "reference", "hold_id", "owner", "lines", "currency", "status", "expires_at", "tickets", "payment_id",
-    "paid", "refunded", "refunded_payments", "promo",
+    "paid", "refunded", "refunded_payments", "promo", "value", "refund_policy", "moved",
 )  # fmt: skip
 
 
@@ -329,6 +343,7 @@ def _booking_out(booking: Booking) -> list[Any]:
     plain = list(_BOOKING(booking))
     plain[4] = _lines_out(booking.lines)
     plain[8] = _tickets_out(booking.tickets)
+    plain[15] = _policy_out(booking.refund_policy)
     return plain
 
 
@@ -337,4 +352,5 @@ def _booking_in(plain: list[Any]) -> Booking:
     plain[6] = BookingStatus(plain[6])
     plain[8] = _tickets_in(plain[8])
     plain[12] = tuple(plain[12])
+    plain[15] = _policy_in(plain[15])
     return Booking(*plain)

@@ -18,6 +18,9 @@ PAYMENT_WATCH_MS: Final = 120_000
 REMINDER_MS: Final = 3 * 3_600_000
 """How long after a payment began somebody asks the provider, and how long before the start people are reminded."""
 
+GOODWILL: Final = "goodwill"
+"""Why money came back for nothing. What the staff wrote down about it is not for the customer."""
+
 Facts = dict[str, object]
 
 
@@ -47,6 +50,9 @@ def _of(showtime_id: str, record: Record, event: e.Event, starts_at: Instant) ->
             yield from _confirmed(showtime_id, record, event, starts_at)
         case e.BookingCancelled():
             yield from _cancelled(showtime_id, record.version, event)
+        case e.RefundGranted():
+            yield _refund(showtime_id, event, event.refund, GOODWILL)
+            yield _returned(showtime_id, record.version, event, event.refund, GOODWILL)
         case e.RefundDecided():
             yield from _refund_decided(showtime_id, record.version, event)
         case e.ShowtimeCancelled(reason=reason):
@@ -73,7 +79,7 @@ def _confirmed(showtime_id: str, record: Record, event: e.BookingConfirmed, star
 
 def _cancelled(showtime_id: str, version: int, event: e.BookingCancelled) -> Iterator[Job]:
     if event.refund:
-        yield _refund(showtime_id, event.refund_id, event.booking_id, event.payment_id, event.refund, event)
+        yield _refund(showtime_id, event, event.refund, event.reason)
     facts: Facts = {
         "booking_id": event.booking_id,
         "reference": event.reference,
@@ -90,32 +96,37 @@ def _cancelled(showtime_id: str, version: int, event: e.BookingCancelled) -> Ite
 def _refund_decided(showtime_id: str, version: int, event: e.RefundDecided) -> Iterator[Job]:
     if not event.amount:
         return
-    yield _refund(showtime_id, event.refund_id, event.booking_id, event.payment_id, event.amount, event)
+    yield _refund(showtime_id, event, event.amount, event.reason)
+    yield _returned(showtime_id, version, event, event.amount, event.reason)
+
+
+def _returned(
+    showtime_id: str, version: int, event: e.RefundDecided | e.RefundGranted, amount: int, reason: str
+) -> Job:
     facts: Facts = {
         "booking_id": event.booking_id,
         "owner": event.owner,
         "payment_id": event.payment_id,
         "refund_id": event.refund_id,
-        "amount": event.amount,
+        "amount": amount,
         "currency": event.currency,
-        "reason": event.reason,
+        "reason": reason,
     }
-    yield _announce("payment_returned", f"returned:{event.refund_id}", showtime_id, version, facts)
+    return _announce("payment_returned", f"returned:{event.refund_id}", showtime_id, version, facts)
 
 
 def _refund(
-    showtime_id: str, refund_id: str, booking_id: str, payment_id: str, amount: int,
-    event: e.BookingCancelled | e.RefundDecided,
-) -> Job:  # fmt: skip
+    showtime_id: str, event: e.BookingCancelled | e.RefundGranted | e.RefundDecided, amount: int, reason: str
+) -> Job:
     facts: Facts = {
-        "refund_id": refund_id,
-        "booking_id": booking_id,
-        "payment_id": payment_id,
+        "refund_id": event.refund_id,
+        "booking_id": event.booking_id,
+        "payment_id": event.payment_id,
         "amount": amount,
         "currency": event.currency,
-        "reason": event.reason,
+        "reason": reason,
     }
-    return Job("refund", f"refund:{refund_id}", showtime_id, facts)
+    return Job("refund", f"refund:{event.refund_id}", showtime_id, facts)
 
 
 def _moved(showtime_id: str, version: int, before: Terms, after: Terms) -> Iterator[Job]:

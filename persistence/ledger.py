@@ -14,7 +14,7 @@ import orjson
 
 from actors.seatmap import events as e
 from actors.seatmap.events import Record
-from actors.seatmap.state import BookingStatus, SeatMap
+from actors.seatmap.state import SeatMap
 from actors.seatmap.terms import Instant
 from persistence.database import Executor
 
@@ -65,11 +65,19 @@ def postings(before: SeatMap | None, showtime_id: str, records: Sequence[Record]
                 moves = [(f"sold:{booking_id}", Account.AUTHORISED, Account.SALES, amount)]
             case e.BookingCancelled(booking_id=booking_id, refund=refund):
                 had = worth[booking_id] if booking_id in worth else _worth(before, booking_id)
-                worth[booking_id] = left = left_of(event)
-                kept = had - left - refund
+                worth[booking_id] = event.value
+                kept = had - event.value - refund
                 moves = [
                     (f"owed:{event.refund_id}", Account.SALES, Account.REFUNDS_DUE, refund),
                     (f"kept:{booking_id}:{version}", Account.SALES, Account.KEPT, kept),
+                ]
+            case e.RefundGranted(booking_id=booking_id, refund=refund):
+                had = worth[booking_id] if booking_id in worth else _worth(before, booking_id)
+                worth[booking_id] = event.left
+                from_seats = had - event.left
+                moves = [
+                    (f"owed:{event.refund_id}", Account.SALES, Account.REFUNDS_DUE, from_seats),
+                    (f"waived:{event.refund_id}", Account.KEPT, Account.REFUNDS_DUE, refund - from_seats),
                 ]
             case e.RefundDecided(payment_id=payment_id, amount=amount):
                 moves = [(f"unwanted:{payment_id}", Account.AUTHORISED, Account.REFUNDS_DUE, amount)]
@@ -81,11 +89,6 @@ def postings(before: SeatMap | None, showtime_id: str, records: Sequence[Record]
                     ref, event.payment_id, event.booking_id, showtime_id, debit, credit, amount, event.currency, at,
                     version,
                 )  # fmt: skip
-
-
-def left_of(event: e.BookingCancelled) -> int:
-    """What a booking is still worth after a cancellation."""
-    return 0 if event.whole or not event.paid else sum(line.total for line in event.lines)
 
 
 async def post(connection: Executor, found: Iterable[Posting]) -> int:
@@ -113,6 +116,6 @@ INSERT: Final = insert_from(1, "true")
 
 
 def _worth(state: SeatMap | None, booking_id: str) -> int:
-    """What a confirmed booking's seats are worth in a state."""
+    """What a booking's seats are worth in a state."""
     booking = None if state is None else state.bookings.get(booking_id)
-    return booking.total if booking is not None and booking.status is BookingStatus.CONFIRMED else 0
+    return 0 if booking is None else booking.value

@@ -26,6 +26,7 @@ _BOOKING_EVENTS: Final = (
     e.RefundDecided,
     e.BookingExpired,
     e.BookingCancelled,
+    e.RefundGranted,
 )
 _UNPROJECTED: Final = frozenset(
     (
@@ -37,6 +38,7 @@ _UNPROJECTED: Final = frozenset(
         e.SeatsBlocked,
         e.SeatsUnblocked,
         e.PricesChanged,
+        e.RefundPolicyChanged,
     )
 )
 
@@ -276,6 +278,8 @@ def _sales_rows(before: SeatMap | None, showtime_id: str, records: Sequence[Reco
                 known = _known(before, booking_id)
                 if booking_id in confirmed or (known is not None and known.status is BookingStatus.CONFIRMED):
                     add(record.at, currency, 0, 0, 0, len(seats), refund)
+            case e.RefundGranted(refund=refund, currency=currency):
+                add(record.at, currency, 0, 0, 0, 0, refund)
             case e.RefundDecided(amount=amount, currency=currency):
                 add(record.at, currency, 0, 0, amount, 0, amount)
     return tuple(SalesRow(day, showtime_id, currency, *sums) for (day, currency), sums in sorted(days.items()))

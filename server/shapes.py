@@ -138,7 +138,7 @@ class Refund(TypedDict):
 
     id: Uuid
     amount: Money
-    status: Literal["pending"]
+    status: Literal["pending", "succeeded", "failed"]
 
 
 class CancelledBooking(Booking):

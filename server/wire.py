@@ -53,6 +53,7 @@ REFUSALS: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.EXPIRED_SEATS_LOST: (410, "The money came too late and the seats are gone. The money goes back."),
     Refusal.ALREADY_CANCELLED: (409, "This has already been cancelled or has expired."),
     Refusal.PAST_DEADLINE: (409, "It is too late for that."),
+    Refusal.EXCEEDS_PAID: (409, "That is more than is left of what was paid."),
     Refusal.SEAT_NOT_IN_BOOKING: (422, "{seats} is not part of this booking."),
     Refusal.CATEGORY_UNPRICED: (422, "The category {categories} has no price."),
     Refusal.PRICE_CHANGED: (409, "The price is not what you were shown. Look at it again."),
@@ -388,9 +389,25 @@ def _payment_after(event: e.BookingCancelled) -> str:
 
 def refund(event: e.BookingCancelled) -> Json | None:
     """The money that goes back because of a cancellation; None when there is none."""
-    if not event.refund:
-        return None
+    return _refund(event) if event.refund else None
+
+
+def _refund(event: e.BookingCancelled | e.RefundGranted) -> Json:
     return {"id": event.refund_id, "amount": money(event.refund, event.currency), "status": "pending"}
+
+
+def _refund_given(reply: Reply, command: c.RefundBooking) -> Answer:
+    event = reply.records[0].event
+    assert isinstance(event, e.BookingCancelled | e.RefundGranted), event
+    return 201, {
+        **_refund(event),
+        "booking_id": event.booking_id,
+        "payment_id": event.payment_id,
+        "seats": list(event.seats) if isinstance(event, e.BookingCancelled) else [],
+        "reason": event.reason,
+        "paid": money(event.paid, event.currency),
+        "refunded": money(event.refunded, event.currency),
+    }
 
 
 def _house(reply: Reply, command: Command) -> Answer:
@@ -432,12 +449,14 @@ _ANSWERS: Final[Mapping[type[Command], Callable[[Reply, Any], Answer]]] = {
     c.StartPayment: _payment_started,
     c.ConfirmBooking: _confirmed,
     c.CancelBooking: _cancelled,
+    c.RefundBooking: _refund_given,
     c.BlockSeats: _house,
     c.UnblockSeats: _house,
     c.OpenSales: _house,
     c.CloseSales: _house,
     c.Reschedule: _house,
     c.Reprice: _house,
+    c.ChangeRefundPolicy: _house,
     c.CancelShowtime: _showtime_cancelled,
 }
 

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Sequence
 from uuid import UUID
 
-from actors.seatmap import pricing
 from actors.seatmap.commands import (
     ActorKind,
     BookSeats,
@@ -13,6 +12,7 @@ from actors.seatmap.commands import (
     ConfirmBooking,
     HoldSeats,
     PlaceBooking,
+    RefundBooking,
     StartPayment,
 )
 from actors.seatmap.events import (
@@ -23,13 +23,15 @@ from actors.seatmap.events import (
     Line,
     PaymentStarted,
     RefundDecided,
+    RefundGranted,
     SeatsHeld,
     Ticket,
 )
 from actors.seatmap.holds import closed, hold_seats, own_hold
 from actors.seatmap.promotions import discounted
+from actors.seatmap.refunds import offer, worth_of
 from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
-from actors.seatmap.state import Booking, BookingStatus, SeatMap, Status
+from actors.seatmap.state import LIVE, Booking, BookingStatus, SeatMap, Status
 from actors.seatmap.terms import Instant
 
 NO_PAYMENT = "none"
@@ -100,20 +102,43 @@ def cancel_booking(state: SeatMap, c: CancelBooking, now: Instant) -> Decision:
     booking = own_booking(state, c.cause, c.booking_id)
     if isinstance(booking, Refused):
         return booking
-    if booking.status not in (BookingStatus.PENDING_PAYMENT, BookingStatus.CONFIRMED):
-        return Refused(Refusal.ALREADY_CANCELLED, facts={"status": booking.status.value})
     if now >= state.terms.starts_at and c.cause.kind is ActorKind.CUSTOMER:
         return Refused(Refusal.PAST_DEADLINE)
-    if missing := [seat for seat in c.seats if seat not in booking.seats]:
+    gone = given_up(booking, c.seats)
+    if isinstance(gone, Refused):
+        return gone
+    return Accepted((cancelled(booking, gone, offer(state, booking, gone, now).refund, c.cause, c.reason),))
+
+
+def refund_booking(state: SeatMap, c: RefundBooking, now: Instant) -> Decision:
+    """Seats that are given up come back in full; an amount alone comes back for nothing."""
+    booking = own_booking(state, c.cause, c.booking_id)
+    if isinstance(booking, Refused):
+        return booking
+    if c.amount is not None:
+        return _granted(booking, c, c.amount)
+    gone = given_up(booking, c.seats)
+    if isinstance(gone, Refused):
+        return gone
+    worth = worth_of(booking, gone)
+    if not worth:
+        return _exceeds_paid(booking)
+    return Accepted((cancelled(booking, gone, worth, c.cause, c.reason),))
+
+
+def given_up(booking: Booking, seats: Sequence[str]) -> Sequence[Line] | Refused:
+    """The lines of these seats, of all when none is named, in a booking that still lives."""
+    if booking.status not in LIVE:
+        return Refused(Refusal.ALREADY_CANCELLED, facts={"status": booking.status.value})
+    if missing := [seat for seat in seats if seat not in booking.seats]:
         return Refused(Refusal.SEAT_NOT_IN_BOOKING, dict.fromkeys(missing, "not_in_booking"))
-    gone = [line for line in booking.lines if not c.seats or line.seat in c.seats]
-    back = pricing.refund(state.terms, gone, now) if booking.status is BookingStatus.CONFIRMED else 0
-    return Accepted((cancelled(booking, gone, back, c.cause, c.reason),))
+    return [line for line in booking.lines if not seats or line.seat in seats]
 
 
 def cancelled(booking: Booking, gone: Sequence[Line], refund: int, cause: Cause, reason: str) -> BookingCancelled:
-    """`gone` leaves the booking and `refund` goes back, never more than is left of what was paid."""
-    refund = min(refund, booking.paid - booking.refunded)
+    """`gone` leaves the booking and `refund` of what it was worth goes back."""
+    worth = worth_of(booking, gone)
+    assert 0 <= refund <= worth, (refund, worth)
     seats = tuple(line.seat for line in gone)
     whole = len(gone) == len(booking.lines)
     return BookingCancelled(
@@ -132,6 +157,7 @@ def cancelled(booking: Booking, gone: Sequence[Line], refund: int, cause: Cause,
         refund_id=derived_id(cause.command_id, booking.id) if refund else "",
         refund=refund,
         reason=reason,
+        left=booking.value - worth,
     )
 
 
@@ -235,6 +261,34 @@ def _money_back(booking: Booking, c: ConfirmBooking, reason: str) -> RefundDecid
         refund_id=derived_id(c.payment_id, "refund"),
         reason=reason,
     )
+
+
+def _granted(booking: Booking, c: RefundBooking, amount: int) -> Decision:
+    """First from what the seats are worth, then from what was kept of others."""
+    if not 0 < amount <= booking.paid - booking.refunded:
+        return _exceeds_paid(booking)
+    return Accepted(
+        (
+            RefundGranted(
+                booking_id=booking.id,
+                reference=booking.reference,
+                owner=booking.owner,
+                payment_id=booking.payment_id,
+                currency=booking.currency,
+                paid=booking.paid,
+                refunded=booking.refunded + amount,
+                left=max(0, booking.value - amount),
+                refund_id=derived_id(c.cause.command_id, booking.id),
+                refund=amount,
+                reason=c.reason,
+            ),
+        )
+    )
+
+
+def _exceeds_paid(booking: Booking) -> Refused:
+    left = {"amount": booking.paid - booking.refunded, "currency": booking.currency}
+    return Refused(Refusal.EXCEEDS_PAID, facts={"refundable": left})
 
 
 def _tickets(booking_id: str, lines: Sequence[Line]) -> tuple[Ticket, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from actors.seatmap.terms import Instant, Promo, Tariff
+from actors.seatmap.terms import Instant, Promo, RefundStep, Tariff
 from actors.seatmap.values import dataclass
 
 
@@ -143,6 +143,19 @@ class CancelBooking(Command):
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RefundBooking(Command):
+    """The house gives money back, whatever the policy says.
+
+    `amount` goes back and the seats stay sold; without it `seats` are given up and refunded in full, all without them.
+    """
+
+    booking_id: str
+    reason: str
+    amount: int | None = None
+    seats: tuple[str, ...] = ()
+
+
 class BlockKind(StrEnum):
     HOUSE = "house"
     BROKEN = "broken"
@@ -172,6 +185,13 @@ class Reprice(Command):
     """Sell at other prices from now on. The tariff's version is counted by the showtime, not by who asks."""
 
     tariff: Tariff
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRefundPolicy(Command):
+    """For whoever books from now on."""
+
+    refund_policy: tuple[RefundStep, ...]
 
 
 @dataclass(frozen=True, slots=True)

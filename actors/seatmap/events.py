@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from actors.seatmap.commands import BlockKind, Cause
-from actors.seatmap.terms import Instant, Tariff, Terms
+from actors.seatmap.terms import Instant, RefundStep, Tariff, Terms
 from actors.seatmap.values import dataclass
 
 SCHEMA: Final = 1
@@ -195,6 +195,7 @@ class BookingCancelled:
 
     `lines` is what the booking shows afterwards: the seats still in it, or all of them when it ended. `refund` in minor
     units of `currency` (0: nothing to pay back, and `refund_id` is empty); `paid` and `refunded` are sums so far.
+    `left` is what the seats that stay are worth; the rest of what these were worth, the house keeps.
     """
 
     booking_id: str
@@ -209,6 +210,34 @@ class BookingCancelled:
     payment_id: str
     paid: int
     refunded: int
+    refund_id: str
+    refund: int
+    reason: str
+    left: int | None = None
+
+    @property
+    def value(self) -> int:
+        """What the booking is worth now. Before it was written down, that was what its seats cost."""
+        if self.left is not None:
+            return self.left
+        return 0 if self.whole or not self.paid else sum(line.total for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class RefundGranted:
+    """The house gave `refund` back and no seat left the booking, which is worth `left` now.
+
+    What exceeds the worth of its seats comes from what the house had kept of seats given up before.
+    """
+
+    booking_id: str
+    reference: str
+    owner: str
+    payment_id: str
+    currency: str
+    paid: int
+    refunded: int
+    left: int
     refund_id: str
     refund: int
     reason: str
@@ -233,6 +262,13 @@ class PricesChanged:
     tariff: Tariff
 
 
+@dataclass(frozen=True, slots=True)
+class RefundPolicyChanged:
+    """For whoever books from now on. Bookings keep the one they were made under."""
+
+    refund_policy: tuple[RefundStep, ...]
+
+
 Event = (
     ShowtimeScheduled
     | ShowtimeRescheduled
@@ -252,9 +288,11 @@ Event = (
     | RefundDecided
     | BookingExpired
     | BookingCancelled
+    | RefundGranted
     | SeatsBlocked
     | SeatsUnblocked
     | PricesChanged
+    | RefundPolicyChanged
 )
 
 

@@ -3,11 +3,21 @@
 import dataclasses
 
 from actors.seatmap.bookings import cancelled
-from actors.seatmap.commands import BlockSeats, CancelShowtime, CloseSales, OpenSales, Reprice, Reschedule, UnblockSeats
+from actors.seatmap.commands import (
+    BlockSeats,
+    CancelShowtime,
+    ChangeRefundPolicy,
+    CloseSales,
+    OpenSales,
+    Reprice,
+    Reschedule,
+    UnblockSeats,
+)
 from actors.seatmap.events import (
     Event,
     HoldReleased,
     PricesChanged,
+    RefundPolicyChanged,
     SalesClosed,
     SalesOpened,
     SeatsBlocked,
@@ -17,11 +27,10 @@ from actors.seatmap.events import (
     ShowtimeScheduled,
 )
 from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
-from actors.seatmap.state import BookingStatus, Sales, SeatMap, SeatState, Status
+from actors.seatmap.state import LIVE, Sales, SeatMap, SeatState, Status
 from actors.seatmap.terms import Instant, Terms
 
 _MOVABLE = ("screen_id", "starts_at", "ends_at", "sales_open_at", "sales_close_at")
-_LIVE = (BookingStatus.PENDING_PAYMENT, BookingStatus.CONFIRMED)
 
 
 def begun(number: int, terms: Terms, now: Instant) -> tuple[tuple[Event, ...], Instant]:
@@ -73,10 +82,11 @@ def cancel_showtime(state: SeatMap, c: CancelShowtime, now: Instant) -> Decision
     if state.status is not Status.SCHEDULED:
         return Refused(Refusal.ALREADY_STARTED)
     events: list[Event] = [HoldReleased(hold.id, hold.owner, hold.seats) for hold in state.holds.values()]
-    for booking in state.bookings.values():
-        if booking.status in _LIVE:
-            back = booking.total if booking.status is BookingStatus.CONFIRMED else 0
-            events.append(cancelled(booking, booking.lines, back, c.cause, "showtime_cancelled"))
+    events += [
+        cancelled(booking, booking.lines, booking.value, c.cause, "showtime_cancelled")
+        for booking in state.bookings.values()
+        if booking.status in LIVE
+    ]
     return Accepted((*events, ShowtimeCancelled(c.reason)))
 
 
@@ -90,7 +100,7 @@ def reschedule(state: SeatMap, c: Reschedule, now: Instant) -> Decision:
         return Accepted(())
     if terms.starts_at <= now:
         return Refused(Refusal.PAST_DEADLINE)
-    if not c.notify and any(booking.status in _LIVE for booking in state.bookings.values()):
+    if not c.notify and any(booking.status in LIVE for booking in state.bookings.values()):
         return Refused(Refusal.HAS_SALES)
     return Accepted((ShowtimeRescheduled(terms),))
 
@@ -107,6 +117,12 @@ def reprice(state: SeatMap, c: Reprice, now: Instant) -> Decision:
     if dataclasses.replace(c.tariff, version=before.version) == before:
         return Accepted(())
     return Accepted((PricesChanged(dataclasses.replace(c.tariff, version=before.version + 1)),))
+
+
+def change_refund_policy(state: SeatMap, c: ChangeRefundPolicy, now: Instant) -> Decision:
+    if no := _ended(state):
+        return no
+    return Accepted(() if c.refund_policy == state.terms.refund_policy else (RefundPolicyChanged(c.refund_policy),))
 
 
 def _unknown(state: SeatMap, seats: tuple[str, ...]) -> Refused | None:

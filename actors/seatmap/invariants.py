@@ -2,9 +2,7 @@
 
 from collections import Counter
 
-from actors.seatmap.state import BookingStatus, SeatMap, SeatState, next_due
-
-LIVE = (BookingStatus.PENDING_PAYMENT, BookingStatus.CONFIRMED)
+from actors.seatmap.state import LIVE, BookingStatus, SeatMap, SeatState, next_due
 
 
 def check(state: SeatMap) -> None:
@@ -64,5 +62,8 @@ def _money_adds_up(state: SeatMap) -> None:
         for line in booking.lines:
             assert 0 <= line.discount <= line.amount, f"{line.seat} has a discount that it does not cost"
             assert min(line.fee, line.tax) >= 0, f"{line.seat} has a fee or a tax below nothing"
+        worth_most = booking.total if booking.status is BookingStatus.CONFIRMED else 0
+        assert 0 <= booking.value <= worth_most, f"{booking.id} is worth {booking.value} of {worth_most}"
+        assert booking.kept >= 0, f"{booking.id} is worth more than is left of what was paid"
         if booking.status is BookingStatus.CONFIRMED and not booking.refunded:
-            assert booking.paid >= booking.total, f"{booking.id} was paid with less than it costs"
+            assert booking.paid - booking.kept == booking.total, f"{booking.id} was paid with less than it costs"

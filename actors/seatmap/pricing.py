@@ -8,7 +8,7 @@ from typing import Final
 
 from actors.seatmap.events import Line
 from actors.seatmap.layout import Layout
-from actors.seatmap.terms import Instant, PriceRule, RefundStep, Tariff, Terms
+from actors.seatmap.terms import PriceRule, Tariff
 
 WHOLE_BPS: Final = 10_000
 HOUR_MS: Final = 3_600_000
@@ -34,7 +34,7 @@ def line(tariff: Tariff, seat: str, category: str, ticket_type: str) -> Line:
     """The line of a tariff whose prices nothing moves and no tax is part of."""
     amount = tariff.prices[category][ticket_type]
     taxed = amount + tariff.fee if amount else 0  # a free ticket carries no fee either
-    return Line(seat, category, ticket_type, amount, taxed - amount, _part(taxed, tariff.tax_bps))
+    return Line(seat, category, ticket_type, amount, taxed - amount, part(taxed, tariff.tax_bps))
 
 
 def ruled_line(tariff: Tariff, seat: str, category: str, ticket_type: str, rules: Sequence[PriceRule] = ()) -> Line:
@@ -42,7 +42,7 @@ def ruled_line(tariff: Tariff, seat: str, category: str, ticket_type: str, rules
     price, applied = ruled_price(tariff.prices[category][ticket_type], category, ticket_type, rules)
     fee = tariff.fee if price else 0
     if not tariff.tax_included:
-        return Line(seat, category, ticket_type, price, fee, _part(price + fee, tariff.tax_bps), applied)
+        return Line(seat, category, ticket_type, price, fee, part(price + fee, tariff.tax_bps), applied)
     net, net_fee = _without_tax(price, tariff.tax_bps), _without_tax(fee, tariff.tax_bps)
     return Line(seat, category, ticket_type, net, net_fee, price + fee - net - net_fee, applied)
 
@@ -61,7 +61,7 @@ def ruled_price(price: int, category: str, ticket_type: str, rules: Sequence[Pri
     ]
     if not applied or not price:
         return price, ()
-    moved = _part(price, WHOLE_BPS + sum(rule.adjust_bps for rule in applied))
+    moved = part(price, WHOLE_BPS + sum(rule.adjust_bps for rule in applied))
     moved += sum(rule.adjust_amount for rule in applied)
     moved = max(moved, 0, *[rule.price_min for rule in applied if rule.price_min is not None])
     moved = min(moved, *[rule.price_max for rule in applied if rule.price_max is not None], moved)
@@ -77,28 +77,12 @@ def unpriced(layout: Layout, tariff: Tariff, seats: Sequence[str], ticket_types:
     )
 
 
-def refund_step(terms: Terms, now: Instant) -> RefundStep | None:
-    """The step of the refund policy that applies to a cancellation now, None when nothing would come back."""
-    for step in terms.refund_policy:
-        if terms.starts_at - now >= step.hours_before * HOUR_MS:
-            return step
-    return None
-
-
-def refund(terms: Terms, lines: Sequence[Line], now: Instant) -> int:
-    """What comes back for these seats when their customer cancels now."""
-    step = refund_step(terms, now)
-    if step is None:
-        return 0
-    return max(0, _part(sum(line.total for line in lines), step.refund_bps) - step.fee)
-
-
 def _without_tax(gross: int, bps: int) -> int:
     """What is left of an amount when the tax in it is taken out."""
     whole = WHOLE_BPS + bps
     return (gross * WHOLE_BPS * 2 + whole) // (whole * 2)
 
 
-def _part(amount: int, bps: int) -> int:
+def part(amount: int, bps: int) -> int:
     """`bps` hundredths of a percent of an amount, halves rounded up."""
     return (amount * bps + WHOLE_BPS // 2) // WHOLE_BPS

@@ -39,6 +39,7 @@ class Refusal(StrEnum):
     EXPIRED_SEATS_LOST = "expired_seats_lost"
     ALREADY_CANCELLED = "already_cancelled"
     PAST_DEADLINE = "past_deadline"
+    EXCEEDS_PAID = "exceeds_paid"
     SEAT_NOT_IN_BOOKING = "seat_not_in_booking"
     HAS_SALES = "has_sales"
     CATEGORY_UNPRICED = "category_unpriced"

@@ -32,6 +32,8 @@ STAFF_ONLY: Final = frozenset(
         commands.CancelShowtime,
         commands.Reschedule,
         commands.Reprice,
+        commands.ChangeRefundPolicy,
+        commands.RefundBooking,
     }
 )
 
@@ -93,6 +95,7 @@ _RULES: Final[Mapping[type[Command], Rule]] = {
     commands.StartPayment: bookings.start_payment,
     commands.ConfirmBooking: bookings.confirm_booking,
     commands.CancelBooking: bookings.cancel_booking,
+    commands.RefundBooking: bookings.refund_booking,
     commands.BlockSeats: house.block_seats,
     commands.UnblockSeats: house.unblock_seats,
     commands.OpenSales: house.open_sales,
@@ -100,5 +103,6 @@ _RULES: Final[Mapping[type[Command], Rule]] = {
     commands.CancelShowtime: house.cancel_showtime,
     commands.Reschedule: house.reschedule,
     commands.Reprice: house.reprice,
+    commands.ChangeRefundPolicy: house.change_refund_policy,
     commands.Expire: _nothing,
 }

@@ -14,7 +14,7 @@ from actors.seatmap.commands import BlockKind
 from actors.seatmap.events import Line, Record, Ticket
 from actors.seatmap.layout import Layout
 from actors.seatmap.memory import Memory
-from actors.seatmap.terms import Instant, Terms
+from actors.seatmap.terms import Instant, RefundStep, Terms
 from actors.seatmap.values import dataclass
 
 NEVER: Final[Instant] = 1 << 62
@@ -38,6 +38,10 @@ class BookingStatus(StrEnum):
     CONFIRMED = "confirmed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+
+
+LIVE: Final = (BookingStatus.PENDING_PAYMENT, BookingStatus.CONFIRMED)
+"""Bookings that have seats."""
 
 
 class SeatState(StrEnum):
@@ -74,7 +78,11 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """`lines` are the seats that are still part of it; `paid` and `refunded` in minor units."""
+    """`lines` are the seats that are still part of it; `paid` and `refunded` in minor units.
+
+    `value` is what its seats are worth while it is confirmed: what was paid for them, less what came back although they
+    were not given up. `refund_policy` is the one it was made under; `moved` says that the start has changed since.
+    """
 
     id: str
     reference: str
@@ -90,6 +98,9 @@ class Booking:
     refunded: int = 0
     refunded_payments: tuple[str, ...] = ()
     promo: str = ""
+    value: int = 0
+    refund_policy: tuple[RefundStep, ...] = ()
+    moved: bool = False
 
     @property
     def seats(self) -> tuple[str, ...]:
@@ -98,6 +109,11 @@ class Booking:
     @property
     def total(self) -> int:
         return sum(line.total for line in self.lines)
+
+    @property
+    def kept(self) -> int:
+        """What the house keeps of seats that were given up."""
+        return self.paid - self.refunded - self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,12 +285,20 @@ def next_due(state: "SeatMap | Draft") -> Instant:
 
 
 def _rescheduled(draft: Draft, event: e.ShowtimeRescheduled, _at: Instant) -> None:
+    if event.terms.starts_at != draft.terms.starts_at:
+        for booking in tuple(draft.bookings.values()):
+            if booking.status in LIVE:
+                draft.put(dataclasses.replace(booking, moved=True))
     draft.terms = event.terms
     draft.deadline = 0  # every time has moved: look at all of them
 
 
 def _prices_changed(draft: Draft, event: e.PricesChanged, _at: Instant) -> None:
     draft.terms = dataclasses.replace(draft.terms, tariff=event.tariff)
+
+
+def _refund_policy_changed(draft: Draft, event: e.RefundPolicyChanged, _at: Instant) -> None:
+    draft.terms = dataclasses.replace(draft.terms, refund_policy=event.refund_policy)
 
 
 def _started(draft: Draft, _event: e.ShowtimeStarted, _at: Instant) -> None:
@@ -343,6 +367,7 @@ def _placed(draft: Draft, event: e.BookingPlaced, _at: Instant) -> None:
             status=BookingStatus.PENDING_PAYMENT,
             expires_at=event.expires_at,
             promo=event.promo,
+            refund_policy=draft.terms.refund_policy,
         )
     )
     draft.claim([line.seat for line in event.lines], Claim(SeatState.HELD, event.booking_id))
@@ -366,6 +391,7 @@ def _confirmed(draft: Draft, event: e.BookingConfirmed, _at: Instant) -> None:
             tickets=event.tickets,
             payment_id=event.payment_id,
             paid=event.amount,
+            value=event.amount,
         )
     )
     draft.claim([line.seat for line in event.lines], Claim(SeatState.SOLD, booking.id))
@@ -394,9 +420,15 @@ def _booking_cancelled(draft: Draft, event: e.BookingCancelled, _at: Instant) ->
             lines=event.lines,
             tickets=event.tickets,
             refunded=event.refunded,
+            value=event.value,
         )
     )
     draft.free_up(event.seats)
+
+
+def _refund_granted(draft: Draft, event: e.RefundGranted, _at: Instant) -> None:
+    booking = draft.bookings[event.booking_id]
+    draft.put(dataclasses.replace(booking, refunded=event.refunded, value=event.left))
 
 
 def _blocked(draft: Draft, event: e.SeatsBlocked, _at: Instant) -> None:
@@ -425,7 +457,9 @@ _EVOLVE: Final[Mapping[type, Callable[[Draft, Any, Instant], None]]] = {
     e.RefundDecided: _refund_decided,
     e.BookingExpired: _booking_expired,
     e.BookingCancelled: _booking_cancelled,
+    e.RefundGranted: _refund_granted,
     e.SeatsBlocked: _blocked,
     e.SeatsUnblocked: _unblocked,
     e.PricesChanged: _prices_changed,
+    e.RefundPolicyChanged: _refund_policy_changed,
 }

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from actors.ids import mint_in
 from actors.ports import Rejected
-from actors.seatmap import pricing
+from actors.seatmap import refunds
 from actors.seatmap.bookings import own_booking
 from actors.seatmap.commands import ActorKind, BookSeats, CancelBooking, Cause, PlaceBooking
 from actors.seatmap.events import BookingCancelled, BookingConfirmed, BookingPlaced, PaymentStarted, Record
@@ -187,13 +187,18 @@ class PolicyLine(TypedDict):
 
 
 class CancellationQuote(TypedDict):
-    """What would come back if these seats were given back now."""
+    """What would come back if these seats were given back now, and until when.
+
+    `policy_line` is the line of the policy that the booking was made under; None when it gives nothing back. `moved`:
+    the start has changed since, and everything comes back whatever the policy says.
+    """
 
     booking_id: Uuid
     seats: list[SeatLabel]
     refund: Money
     fee: Money
     policy_line: PolicyLine | None
+    moved: bool
     deadline: Time
 
 
@@ -492,23 +497,22 @@ def _own(state: SeatMap, who: Cause, booking_id: str) -> Booking:
 
 
 def _quote(state: SeatMap, booked: Booking, named: list[str], now: int) -> dict[str, Any]:
-    terms, currency = state.terms, booked.currency
+    currency = booked.currency
     lines = [line for line in booked.lines if not named or line.seat in named]
-    back = pricing.refund(terms, lines, now) if booked.status is BookingStatus.CONFIRMED else 0
-    back = min(back, booked.paid - booked.refunded)
-    cost = sum(line.total for line in lines) if booked.status is BookingStatus.CONFIRMED else 0
-    step = pricing.refund_step(terms, now)
+    offer = refunds.offer(state, booked, lines, now)
+    step = offer.step
     return {
         "booking_id": booked.id,
         "seats": [line.seat for line in lines],
-        "refund": money(back, currency),
-        "fee": money(cost - back, currency),
+        "refund": money(offer.refund, currency),
+        "fee": money(offer.worth - offer.refund, currency),
         "policy_line": None if step is None else {
             "hours_before": step.hours_before,
             "refund_pct": step.refund_bps / 100,
             "fee": money(step.fee, currency),
         },
-        "deadline": rfc3339(terms.starts_at - (step.hours_before * pricing.HOUR_MS if step else 0)),
+        "moved": offer.moved,
+        "deadline": rfc3339(offer.until),
     }  # fmt: skip
 
 

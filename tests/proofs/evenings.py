@@ -180,12 +180,13 @@ class Evening:
                     bank, booking_id, payment, 1_309 * dice.randint(1, 4), "EUR", "sandbox", payment
                 ),
                 lambda: c.CancelBooking(cause, booking_id, seats[:1] if dice.random() < 0.2 else ()),
+                lambda: c.RefundBooking(desk, booking_id, "sorry", dice.choice((None, 100, 1_309))),
                 lambda: c.BlockSeats(desk, seats, "broken"),
                 lambda: c.UnblockSeats(desk, seats),
                 lambda: c.CloseSales(desk) if dice.random() < 0.3 else c.OpenSales(desk),
                 lambda: c.CancelShowtime(desk, "no film") if dice.random() < 0.05 else c.OpenSales(desk),
             ),
-            weights=(30, 10, 8, 4, 8, 12, 6, 6, 14, 6, 4, 3, 3, 1),
+            weights=(30, 10, 8, 4, 8, 12, 6, 6, 14, 6, 3, 4, 3, 3, 1),
         )[0]()
 
     def one_of(self, log: Sequence[Event], name: str) -> str:

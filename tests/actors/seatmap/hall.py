@@ -112,6 +112,8 @@ def _said(event: Event) -> str:
             return f"{name}({','.join(line.seat for line in lines)})"
         case e.BookingCancelled(seats=seats, refund=refund):
             return f"{name}({','.join(seats)},{refund})"
+        case e.RefundGranted(refund=refund, left=left):
+            return f"{name}({refund},{left} left)"
         case e.BookingConfirmed(late=True):
             return f"{name}(late)"
         case e.RefundDecided(reason=reason):
@@ -155,6 +157,13 @@ def command_of(who: str, wish: list[str]) -> Command:  # noqa: C901 - one line f
             return c.ConfirmBooking(cause, words[0], words[1], int(words[2]), "EUR", "sandbox", words[1])
         case "cancel":
             return c.CancelBooking(cause, words[0], seats)
+        case "refund" if words[-1].isdigit():
+            return c.RefundBooking(cause, words[0], "sorry", amount=int(words[1]))
+        case "refund":
+            return c.RefundBooking(cause, words[0], "sorry", seats=seats)
+        case "policy":
+            steps = [RefundStep(*map(int, word.split(":"))) for word in words]
+            return c.ChangeRefundPolicy(cause, tuple(steps))
         case "block":
             return c.BlockSeats(cause, tuple(words), "broken")
         case "unblock":

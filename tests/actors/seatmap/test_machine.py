@@ -8,6 +8,7 @@ from actors.seatmap import commands as c
 from actors.seatmap.commands import ActorKind, Cause
 from actors.seatmap.events import Event, public_delta
 from actors.seatmap.state import SeatMap
+from actors.seatmap.terms import RefundStep
 from actors.seatmap.view import public_view
 from tests.actors.seatmap.hall import HOUR, House
 
@@ -88,6 +89,20 @@ class Evening(RuleBasedStateMachine):
         booking = self.house.state.bookings.get(self.a_booking(number))
         if booking is not None:
             self.ask(c.CancelBooking, booking.owner, booking.id, booking.seats[:1] if some else ())
+
+    @rule(number=NUMBERS, amount=st.one_of(st.none(), st.integers(1, 2_000)), some=st.booleans())
+    def refund(self, number: int, amount: int | None, some: bool) -> None:
+        booking = self.house.state.bookings.get(self.a_booking(number))
+        if booking is not None:
+            seats = booking.seats[:1] if some and amount is None else ()
+            self.ask(c.RefundBooking, "desk", booking.id, "sorry", amount, seats)
+
+    @rule(hours=st.integers(0, 120), bps=st.integers(0, 10_000))
+    def change_policy(self, hours: int, bps: int) -> None:
+        before = self.house.state.bookings
+        self.ask(c.ChangeRefundPolicy, "desk", (RefundStep(hours, bps),))
+        for booking_id, booking in self.house.state.bookings.items():
+            assert booking.refund_policy == before[booking_id].refund_policy, "a booking keeps its policy"
 
     @rule(seats=SEATS, back=st.booleans())
     def block(self, seats: list[str], back: bool) -> None:
