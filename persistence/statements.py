@@ -273,7 +273,7 @@ POSTINGS: Final = """
 SELECT ref, payment_id, booking_id::text, showtime_id::text, debit, credit, amount, currency, to_millis(at) AS at,
     version
 FROM ledger WHERE showtime_id = $1"""
-JOBS: Final = "SELECT topic, dedupe_key, showtime_id::text, payload::text FROM job WHERE showtime_id = $1"
+JOBS: Final = "SELECT topic, dedupe_key, showtime_id::text, payload::text, state FROM job WHERE showtime_id = $1"
 SHOWTIME: Final = """
 SELECT id::text AS showtime_id, version, status, sales, free_seats, to_millis(starts_at) AS starts_at,
     to_millis(ends_at) AS ends_at, to_millis(sales_open_at) AS sales_open_at,

@@ -102,6 +102,14 @@ def cancelled(state: SeatMap, booking_id: str, *seats: str, refund: int = 0, rea
     )  # fmt: skip
 
 
+def favour(state: SeatMap, booking_id: str, amount: int) -> e.RefundGranted:
+    booking = state.bookings[booking_id]
+    return e.RefundGranted(
+        booking.id, booking.reference, booking.owner, booking.payment_id, "EUR", booking.paid,
+        booking.refunded + amount, max(0, booking.value - amount), mint(NOW), amount, "noise",
+    )  # fmt: skip
+
+
 def after(state: SeatMap, *happened: Event, by: Cause | None = None, at: int = NOW) -> tuple[SeatMap, list[Record]]:
     """The state after these events, and their records."""
     who = by or cause()

@@ -1,6 +1,7 @@
 """The auditor finds every kind of difference, and a rebuild makes it go away."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import journal_house as house
 import pytest
@@ -49,8 +50,9 @@ class Theatre:
         return [str(difference) for difference in (await audit.verify(self.pool, LAYOUTS)).differences]
 
 
-@pytest.fixture
-async def theatre(database_url: str, pool: Pool) -> AsyncIterator[Theatre]:
+@asynccontextmanager
+async def open_theatre(database_url: str, pool: Pool) -> AsyncIterator[Theatre]:
+    """A theatre whose sale has just opened."""
     journal = PgJournal(lambda: connect_writer(database_url), pool, LAYOUTS, ManualClock(NOW))
     await journal.start()
     showtime_id = mint(NOW)
@@ -59,6 +61,18 @@ async def theatre(database_url: str, pool: Pool) -> AsyncIterator[Theatre]:
         await schedule(connection, showtime_id, 1, house.terms(), NOW, house.CLOCKWORK)
     theatre = Theatre(journal, pool, await journal.acquire(showtime_id))
     await theatre.tell(e.SalesOpened())
+    yield theatre
+    await journal.close()
+
+
+@pytest.fixture
+async def theatre(database_url: str, pool: Pool) -> AsyncIterator[Theatre]:
+    async with open_theatre(database_url, pool) as theatre:
+        await _live(theatre)
+        yield theatre
+
+
+async def _live(theatre: Theatre) -> None:
     first = await theatre.sell(ANA, "A1", "A2", "A3")
     second = await theatre.sell(BOB, "B1")
     await theatre.tell(
@@ -76,8 +90,6 @@ async def theatre(database_url: str, pool: Pool) -> AsyncIterator[Theatre]:
     await theatre.tell(e.BookingExpired(booking, ANA, ("D1",)))
     await theatre.tell(house.confirmed(booking, hold, "late-2", "D1", late=True))
     await theatre.tell(house.held(mint(NOW), "J1"))
-    yield theatre
-    await journal.close()
 
 
 async def test_what_the_journal_wrote_is_what_the_log_says(theatre: Theatre) -> None:
@@ -85,8 +97,11 @@ async def test_what_the_journal_wrote_is_what_the_log_says(theatre: Theatre) -> 
     assert not report.differences
     assert (report.exit_code, report.showtimes, report.bookings) == (0, 1, 5)
     assert report.events == theatre.loaded.state.version
-    assert report.captured == {"EUR": 1_547 * (3 + 1 + 2 + 2 + 1)}
-    assert report.refunded == {"EUR": 700 + 1_547 + 3_094}
+    money = report.money["EUR"]
+    assert (money.taken, money.returned) == (0, 0), "nobody has asked the provider for anything yet"
+    assert money.authorised == 1_547 * (3 + 1 + 2 + 2 + 1)
+    assert money.refunds_due == 700 + 1_547 + 3_094
+    assert (money.sales, money.kept) == (1_547 * 5, 847)
 
 
 DAMAGE = {
