@@ -187,16 +187,19 @@ async def count(connection: Executor, theatre_id: str | None) -> int:
     return int(found)
 
 
-async def listening(connection: Executor, kind: str, theatre_id: str | None) -> list[str]:
-    """The active subscriptions that want to hear of this."""
-    rows = await connection.fetch(
+async def listening(connection: Executor, kind: str, showtime_id: str) -> tuple[str | None, list[str]]:
+    """The theatre of a showtime, and the active subscriptions that want to hear of this kind of thing there."""
+    row = await connection.fetchrow(
         """
-        SELECT id FROM webhook
-        WHERE active AND $1 = ANY(events) AND (theatre_id IS NULL OR theatre_id = $2::uuid) ORDER BY id
+        SELECT c.theatre_id, array(
+            SELECT w.id FROM webhook w
+            WHERE w.active AND $1 = ANY(w.events) AND (w.theatre_id IS NULL OR w.theatre_id = c.theatre_id)
+            ORDER BY w.id) AS listeners
+        FROM showtime s JOIN screen c ON c.id = s.screen_id WHERE s.id = $2
         """,
-        kind, theatre_id,
+        kind, showtime_id,
     )  # fmt: skip
-    return [str(row["id"]) for row in rows]
+    return (None, []) if row is None else (str(row["theatre_id"]), [str(each) for each in row["listeners"]])
 
 
 async def add_deliveries(connection: Executor, new: Iterable[NewDelivery]) -> list[str]:

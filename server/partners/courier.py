@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Any, Final
 
 from aiohttp import (
@@ -59,9 +60,12 @@ class Outcome:
 
 
 class Courier:
-    def __init__(self, reach: Reach, seconds: float = SECONDS_MAX) -> None:
+    """`tls` None: whom the machine trusts."""
+
+    def __init__(self, reach: Reach, seconds: float = SECONDS_MAX, tls: SSLContext | None = None) -> None:
         self.reach = reach
         self._seconds = seconds
+        self._tls = tls
 
     async def carry(self, address: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         try:
@@ -87,6 +91,7 @@ class Courier:
             socket_factory=lambda place: _opened(place, addresses),
             use_dns_cache=False,
             force_close=True,
+            ssl=self._tls or True,
         )
         async with ClientSession(
             connector=connector,

@@ -66,6 +66,7 @@ def told(record: Record, showtime_id: str, theatre_id: str | None, before: Insta
             return place | {
                 "starts_at": rfc3339(terms.starts_at),
                 "ends_at": rfc3339(terms.ends_at),
+                "screen_id": terms.screen_id,
                 "starts_at_before": None if before is None else rfc3339(before),
             }
     return place
