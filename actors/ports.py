@@ -4,7 +4,7 @@ Refusals are values (see `seatmap.refusals`); an exception here means that the w
 not the one to ask. The edge answers all of them with 503 and `Retry-After`, except `UnknownShowtime` (404).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -38,6 +38,7 @@ __all__ = [
     "Publisher",
     "Refusals",
     "Rejected",
+    "Stored",
     "UnknownShowtime",
     "WorldFailure",
 ]
@@ -65,6 +66,10 @@ class Loaded:
     """The newest of what `refuse` kept, oldest first; `REFUSALS_LOADED_MAX` of them when there may be more."""
 
 
+Stored = Callable[[Exception | None], None]
+"""Hears what became of an append. It must not raise."""
+
+
 class Journal(Protocol):
     """The event log. One writer per process; an append is durable when it returns."""
 
@@ -72,9 +77,12 @@ class Journal(Protocol):
         """Raise the epoch, then read snapshot and tail. UnknownShowtime, JournalDown."""
         ...
 
-    async def append(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record]) -> None:
-        """Store records that lead from `before` to `after`. Deposed, Rejected, JournalDown; then nothing is stored,
-        except after JournalDown, where only the log knows."""
+    def store(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored) -> None:
+        """Store records that lead from `before` to `after`, then call `stored` once, perhaps at once.
+
+        It hears None, or Deposed, Rejected, Overloaded, JournalDown: then nothing is stored, except after JournalDown,
+        where only the log knows.
+        """
         ...
 
     async def locate(self, number: int) -> str | None:

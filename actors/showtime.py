@@ -7,7 +7,8 @@ not on disk: `snapshot` is the durable one, and what a turn decides stays inside
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from actors.limits import Limits
@@ -58,6 +59,10 @@ class Envelope:
 
 
 Told = tuple[Envelope, Decision, tuple[Record, ...]]
+Past = Mapping[str, tuple[Record, ...]]
+"""What commands caused that this memory does not reach back to, by command id."""
+
+_NOTHING_PAST: Final[Past] = {}
 
 
 @dataclass(slots=True)
@@ -118,23 +123,12 @@ class ShowtimeActor(Actor[Envelope]):
         """Put a command into the mailbox; `answer` is called once. Overloaded, Draining, or how the actor died."""
         self.mailbox.put(Envelope(command, answer))
 
-    async def turn(self, batch: Sequence[Envelope]) -> None:
+    def turn(self, batch: Sequence[Envelope]) -> None:
         now = self.busy_at = self._clock.now()
-        past = await self._ask_the_log(batch) if self._may_have_forgotten else {}
-        judged = self._judge(batch, now, past)
-        if judged.records:
-            try:
-                await self._journal.append(self.epoch, self._durable, judged.state, judged.records)
-            except Rejected as error:
-                await self._one_by_one(batch, error)
-                return
-            self._adopt(judged)
-        if judged.refused:
-            await self._remember(judged, now)
-        self._tell(judged.replies)
-        self._set_alarm()
-        if self.unkept_records >= self._limits.snapshot_after_records and self._keeping is None:
-            self._keeping = asyncio.create_task(self.keep())
+        if self._may_have_forgotten:
+            self.take_time(self._turn_remembering(batch, now))
+        else:
+            self._decide(batch, now, _NOTHING_PAST)
 
     def fail(self, message: Envelope, why: BaseException) -> None:
         message.answer(why)
@@ -142,7 +136,7 @@ class ShowtimeActor(Actor[Envelope]):
     @property
     def idle(self) -> bool:
         """Nothing waits, nobody's hold or unpaid booking depends on it, and no turn is under way."""
-        return self.mailbox.sleeping and not self._durable.pledged
+        return self.resting and not self._durable.pledged
 
     def silence(self) -> None:
         """No more alarms: this actor is leaving."""
@@ -160,7 +154,52 @@ class ShowtimeActor(Actor[Envelope]):
             self._keeping = None
         self._kept_version = state.version
 
-    def _judge(self, batch: Sequence[Envelope], now: Instant, past: dict[str, tuple[Record, ...]]) -> Judgement:
+    async def _turn_remembering(self, batch: Sequence[Envelope], now: Instant) -> None:
+        self._decide(batch, now, await self._ask_the_log(batch))
+
+    def _decide(self, batch: Sequence[Envelope], now: Instant, past: Past) -> None:
+        judged = self._judge(batch, now, past)
+        if judged.records:
+            stored = partial(self._stored, batch, judged, now)
+            self._journal.store(self.epoch, self._durable, judged.state, judged.records, stored)
+        else:
+            self._conclude(judged, now)
+
+    def _stored(self, batch: Sequence[Envelope], judged: Judgement, now: Instant, failure: Exception | None) -> None:
+        """Called by the journal: `batch` is on disk, or not."""
+        if failure is None:
+            try:
+                self._adopt(judged)
+                self._conclude(judged, now)
+            except Exception as error:  # noqa: BLE001  ends the actor, answers everybody, and is counted
+                self.die(error)
+        elif not isinstance(failure, Rejected):
+            self.die(failure)
+        elif len(batch) == 1:  # it fails alone, so it is the one that cannot be stored
+            batch[0].answer(failure)
+            self.turned()
+        else:
+            self.one_by_one(batch)
+
+    def _conclude(self, judged: Judgement, now: Instant) -> None:
+        if judged.refused:
+            self.take_time(self._tell_remembered(judged, now))
+        else:
+            self._tell(judged.replies)
+            self._be_ready()
+
+    async def _tell_remembered(self, judged: Judgement, now: Instant) -> None:
+        await self._remember(judged, now)
+        self._tell(judged.replies)
+        self._be_ready()
+
+    def _be_ready(self) -> None:
+        self._set_alarm()
+        if self.unkept_records >= self._limits.snapshot_after_records and self._keeping is None:
+            self._keeping = asyncio.create_task(self.keep())
+        self.turned()
+
+    def _judge(self, batch: Sequence[Envelope], now: Instant, past: Past) -> Judgement:
         """Synchronous from beginning to end: nothing can come between the check and the use."""
         judged = Judgement(self._durable, [], [], {})
         if now >= self._durable.deadline:
@@ -192,9 +231,7 @@ class ShowtimeActor(Actor[Envelope]):
         judged.records += records
         return records
 
-    def _recall(
-        self, judged: Judgement, cause: Cause, past: dict[str, tuple[Record, ...]]
-    ) -> tuple[Decision, tuple[Record, ...]] | None:
+    def _recall(self, judged: Judgement, cause: Cause, past: Past) -> tuple[Decision, tuple[Record, ...]] | None:
         """Same id, same answer; same id with another intent is refused."""
         records = judged.state.memory.recall(cause.command_id) or past.get(cause.command_id)
         if records:
@@ -216,7 +253,7 @@ class ShowtimeActor(Actor[Envelope]):
     def _may_have_forgotten(self) -> bool:
         return bool(self._older) or self._forgot_refusals or self._grew_too_long
 
-    async def _ask_the_log(self, batch: Sequence[Envelope]) -> dict[str, tuple[Record, ...]]:
+    async def _ask_the_log(self, batch: Sequence[Envelope]) -> Past:
         """What retries may be repeating from before this memory begins."""
         memory, forgot = self._durable.memory, self._grew_too_long
         if self._forgot_refusals:
@@ -252,14 +289,6 @@ class ShowtimeActor(Actor[Envelope]):
         while len(self._refused) > self._limits.refusals_remembered_max:
             self._refused.popitem(last=False)
             self._forgot_refusals = True
-
-    async def _one_by_one(self, batch: Sequence[Envelope], error: Rejected) -> None:
-        """Something in here cannot be stored: the one that fails alone gets the error, the others never notice."""
-        if len(batch) == 1:
-            batch[0].answer(error)
-            return
-        for envelope in batch:
-            await self.turn([envelope])
 
     def _adopt(self, judged: Judgement) -> None:
         """From here on the world may know."""

@@ -154,7 +154,7 @@ class Showtimes:
             alarm.cancel()
         actor = ShowtimeActor(showtime_id, loaded, self._journal, self._publisher, self._clock, self._limits)
         self._born_at[showtime_id] = self._clock.now()
-        actor.run(f"showtime {showtime_id}", partial(self._ended, actor))
+        actor.run(partial(self._ended, actor))
         self._publisher.publish(loaded.epoch, (), loaded.state)
         return actor
 

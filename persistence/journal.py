@@ -17,7 +17,18 @@ from typing import Any, Final, NoReturn
 import asyncpg
 
 from actors.ids import is_uuid
-from actors.ports import Clock, Deposed, JournalDown, Layouts, Loaded, Overloaded, Refusals, Rejected, UnknownShowtime
+from actors.ports import (
+    Clock,
+    Deposed,
+    JournalDown,
+    Layouts,
+    Loaded,
+    Overloaded,
+    Refusals,
+    Rejected,
+    Stored,
+    UnknownShowtime,
+)
 from actors.seatmap import house
 from actors.seatmap.commands import ActorKind, Cause
 from actors.seatmap.events import Record
@@ -75,16 +86,10 @@ class Unsafe(JournalDown):
 class _Pending:
     """One append on its way."""
 
-    __slots__ = ("after", "asked_at", "before", "done", "epoch", "records", "rows", "showtime_id")
+    __slots__ = ("after", "asked_at", "before", "epoch", "failure", "records", "rows", "showtime_id", "stored")
 
     def __init__(
-        self,
-        epoch: int,
-        before: SeatMap,
-        after: SeatMap,
-        records: Sequence[Record],
-        done: asyncio.Future[None],
-        asked_at: float,
+        self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored, asked_at: float
     ) -> None:
         self.showtime_id = before.showtime_id
         self.epoch = epoch
@@ -92,16 +97,19 @@ class _Pending:
         self.after = after
         self.records = records
         self.rows: Sequence[codec.Row] = [codec.encode(record) for record in records]
-        self.done = done
+        self.stored: Stored | None = stored
+        self.failure: Exception | None = None
         self.asked_at = asked_at
 
-    def settle(self, failure: BaseException | None = None) -> None:
-        if self.done.done():  # the asker has gone; what is stored is stored
-            return
-        if failure is None:
-            self.done.set_result(None)
-        else:
-            self.done.set_exception(failure)
+    def tell(self) -> None:
+        """Tell the asker what became of it, once."""
+        stored, self.stored = self.stored, None
+        if stored is not None:
+            stored(self.failure)
+
+    def fail(self, why: Exception) -> None:
+        self.failure = why
+        self.tell()
 
 
 class PgJournal:
@@ -171,21 +179,38 @@ class PgJournal:
         )
 
     async def append(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record]) -> None:
+        """`store` for somebody who waits. Deposed, Rejected, Overloaded, JournalDown."""
+        done: asyncio.Future[None] = self._loop.create_future()
+
+        def stored(failure: Exception | None) -> None:
+            if done.done():  # the asker has gone; what is stored is stored
+                return
+            if failure is None:
+                done.set_result(None)
+            else:
+                done.set_exception(failure)
+
+        self.store(epoch, before, after, records, stored)
+        await done
+
+    def store(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored) -> None:
         if self._connection is None or self._closing:
-            raise JournalDown("the journal is not connected")
+            stored(JournalDown("the journal is not connected"))
+            return
         if self._rows_queued + len(records) > self._limits.rows_queued_max:
-            raise Overloaded("the journal has too much to write")
+            stored(Overloaded("the journal has too much to write"))
+            return
         assert records[0].version == before.version + 1, (records[0].version, before.version)
         assert records[-1].version == after.version, (records[-1].version, after.version)
         try:
-            pending = _Pending(epoch, before, after, records, self._loop.create_future(), self._clock.monotonic())
+            pending = _Pending(epoch, before, after, records, stored, self._clock.monotonic())
         except (TypeError, ValueError) as error:
-            raise Rejected(f"cannot be written: {error}") from error
+            stored(Rejected(f"cannot be written: {error}"))
+            return
         self._queue.append(pending)
         self._rows_queued += len(records)
         if not self._wake.is_set():
             self._wake.set()
-        await pending.done
 
     async def acquire(self, showtime_id: str) -> Loaded:
         if not is_uuid(showtime_id):
@@ -358,9 +383,12 @@ class PgJournal:
         if self._warned:
             self._lose(connection, "the database warned that a commit may not be safe")
             return
-        for pending in batch:
-            pending.settle(Deposed(pending.showtime_id) if pending.showtime_id in fenced else None)
         self._in_flight = []
+        for pending in batch:
+            if pending.showtime_id in fenced:
+                pending.failure = Deposed(pending.showtime_id)
+        # Told a moment later, so that the next commit is on its way before the actors go on.
+        self._loop.call_soon(_tell, batch)
 
     async def _explain(self, connection: Any, batch: list[_Pending], error: BaseException) -> None:
         """Definitely nothing: find the guilty one. Anything else: nobody knows, so give up the connection."""
@@ -376,25 +404,24 @@ class PgJournal:
         self._in_flight = []
         if state[:2] in _POISON:
             _log.warning("append rejected: %s: %s", state, error)
-            batch[0].settle(Rejected(f"{state}: {error}"))
+            batch[0].fail(Rejected(f"{state}: {error}"))
         else:
-            batch[0].settle(JournalDown(f"{state}: {error}"))
+            batch[0].fail(JournalDown(f"{state}: {error}"))
 
     async def _one_by_one(self, batch: list[_Pending]) -> None:
         """Nothing of the batch was stored: each goes alone, so that only the guilty one fails."""
-        failed: dict[str, BaseException] = {}
+        failed: dict[str, Exception] = {}
         for place, pending in enumerate(batch):
             if pending.showtime_id in failed:
-                pending.settle(failed[pending.showtime_id])
+                pending.fail(failed[pending.showtime_id])
                 continue
             await self._commit([pending])
             if self._connection is None:
                 for rest in batch[place + 1 :]:
-                    rest.settle(JournalDown("the journal lost its connection"))
+                    rest.fail(JournalDown("the journal lost its connection"))
                 return
-            failure = pending.done.exception() if pending.done.done() and not pending.done.cancelled() else None
-            if failure is not None:
-                failed[pending.showtime_id] = failure
+            if pending.failure is not None:
+                failed[pending.showtime_id] = pending.failure
 
     async def _write(self, batch: Sequence[_Pending]) -> frozenset[str]:
         """Store the batch in one statement. The showtimes whose fence refused."""
@@ -422,7 +449,7 @@ class PgJournal:
         self._queue.clear()
         self._rows_queued = 0
         for pending in waiting:
-            pending.settle(JournalDown(why))
+            pending.fail(JournalDown(why))
         self._wake.set()
         if not self._closing:
             _log.error("journal lost: %s", why)
@@ -443,6 +470,11 @@ class PgJournal:
                 await asyncio.wait_for(self._wake.wait(), pause * random.uniform(0.5, 1.0))  # noqa: S311
             except TimeoutError:
                 pause = min(pause * 2, self._limits.reconnect_seconds_max)
+
+
+def _tell(batch: Sequence[_Pending]) -> None:
+    for pending in batch:
+        pending.tell()
 
 
 class LayoutCache:

@@ -15,6 +15,7 @@ from actors.ports import (
     Loaded,
     Refusals,
     Rejected,
+    Stored,
     UnknownShowtime,
 )
 from actors.seatmap import house
@@ -72,6 +73,7 @@ class MemoryJournal:
         self.faults = Faults()
         self.appends = 0
         self.changes: list[Changes] = []
+        self._storing: set[asyncio.Task[None]] = set()
 
     async def schedule(self, showtime_id: str, number: int, terms: Terms, now: Instant, cause: Cause) -> None:
         events, deadline = house.begun(number, terms, now)
@@ -99,6 +101,19 @@ class MemoryJournal:
             older,
             _refused(list(stream.refused.items())[-REFUSALS_LOADED_MAX:]),
         )
+
+    def store(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored) -> None:
+        async def append() -> None:
+            try:
+                await self.append(epoch, before, after, records)
+            except Exception as failure:  # noqa: BLE001 - the asker hears it
+                stored(failure)
+            else:
+                stored(None)
+
+        task = asyncio.get_running_loop().create_task(append())
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
 
     async def append(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record]) -> None:
         self._check_up()

@@ -26,7 +26,7 @@ from persistence import webhooks as deliveries
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
 from persistence.journal import JournalLimits, PgJournal
 from persistence.layouts import StoredLayouts
-from server import collector, cors
+from server import collector, cors, express
 from server.admission import Paces, admission
 from server.auth.passwords import COST, Passwords
 from server.auth.sessions import Sessions
@@ -50,6 +50,7 @@ from server.keys import (
     LIMITER,
     MEDIA,
     OPERATIONS,
+    PACES,
     PASSWORDS,
     PLANNING,
     POOL,
@@ -187,7 +188,7 @@ def build_app(
     )
     app.on_shutdown.append(socket.send_everybody_away)
     wrap, opened = wrapper(app), cors.opener(config.cors_origins)
-    paces = Paces() if config.rate_limit else None
+    paces = app[PACES] = Paces() if config.rate_limit else None
     operations: list[Operation] = list(chain.from_iterable(getattr(module, "OPERATIONS", ()) for module in MODULES))
     app[OPERATIONS] = operations
     app[DOCUMENTS] = documents.Documents(operations)
@@ -215,7 +216,9 @@ async def serve(config: Config, dsn: str, opened: Callable[[str], None] = lambda
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS)
+    runner = express.Runner(
+        app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, config.host, config.port, backlog=BACKLOG).start()

@@ -5,7 +5,7 @@ in one way only. The live socket uses the same operation names: one key is one c
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -21,6 +21,8 @@ from server.idempotency import command_id, idempotency_key, intent_of
 from server.keys import CLOCK, REGISTRY, REQUEST_ID
 from server.requests import path_id
 from server.responses import no_content, prompt
+
+_NO_NAMES: Final[Mapping[str, str]] = {}
 
 
 def cause(
@@ -39,12 +41,25 @@ def cause(
     `asked` and the `names` from the path are all that the client said: the same key with other words is refused.
     """
     key = idempotency_key(request, required=key_required)
-    who = caller.account_id
+    request_id = request[REQUEST_ID]
     if key is None:
-        return Cause(unkeyed or mint(request.app[CLOCK].now()), kind, who, request[REQUEST_ID])
+        return Cause(unkeyed or mint(request.app[CLOCK].now()), kind, caller.account_id, request_id)
+    return keyed(key, caller.account_id, operation, asked, request_id, kind, names)
+
+
+def keyed(
+    key: str,
+    who: str,
+    operation: str,
+    asked: BaseModel | None,
+    request_id: str,
+    kind: ActorKind = ActorKind.CUSTOMER,
+    names: Mapping[str, str] = _NO_NAMES,
+) -> Cause:
+    """The cause of a command that its asker may send again under the same key."""
     said = {} if asked is None else asked.model_dump(exclude_unset=True)
     intent = intent_of({**said, **names})
-    return Cause(command_id(who, operation, key), kind, who, request[REQUEST_ID], retryable=True, intent=intent)
+    return Cause(command_id(who, operation, key), kind, who, request_id, retryable=True, intent=intent)
 
 
 async def ask(request: web.Request, showtime_id: str, command: Command) -> web.Response:

@@ -34,19 +34,23 @@ class Problem(Exception):
         self.facts = facts
 
     def response(self, request_id: str) -> web.Response:
-        body = {
-            "type": f"urn:marquee:problem:{self.code}",
-            "title": self.code.replace("_", " ").capitalize(),
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            "request_id": request_id,
-            **self.facts,
-        }
-        raw = orjson.dumps(body)
+        raw = self.body(request_id)
         if self.headers is None:
             return Prompt(raw, self.status, PROBLEM_TYPE)
         return web.Response(body=raw, status=self.status, headers=self.headers, content_type=PROBLEM_TYPE)
+
+    def body(self, request_id: str) -> bytes:
+        return orjson.dumps(
+            {
+                "type": f"urn:marquee:problem:{self.code}",
+                "title": self.code.replace("_", " ").capitalize(),
+                "status": self.status,
+                "detail": self.detail,
+                "code": self.code,
+                "request_id": request_id,
+                **self.facts,
+            }
+        )
 
 
 def not_found(thing: str) -> Problem:

@@ -45,6 +45,11 @@ def idempotency_key(request: web.Request, *, required: bool = False) -> str | No
         if required:
             raise Problem(400, "idempotency_key_required", f"This request needs an {HEADER} header.")
         return None
+    return acceptable_key(key)
+
+
+def acceptable_key(key: str) -> str:
+    """The key, if it can be one. 400 idempotency_key_invalid."""
     if not 0 < len(key) <= KEY_LENGTH_MAX or not key.isascii() or not key.isprintable():
         raise Problem(
             400, "idempotency_key_invalid", f"An {HEADER} is 1 to {KEY_LENGTH_MAX} printable ASCII characters."

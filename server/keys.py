@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from actors.ports import Clock
     from actors.showtimes import Showtimes
     from persistence.journal import PgJournal
+    from server.admission import Paces
     from server.auth.passwords import Passwords
     from server.auth.sessions import Sessions
     from server.auth.tokens import Tokens
@@ -48,6 +49,7 @@ LIFE: Final[web.AppKey["Life"]] = web.AppKey("life")
 LIMITER: Final[web.AppKey["Limiter"]] = web.AppKey("limiter")
 MEDIA: Final[web.AppKey["Media"]] = web.AppKey("media")
 OPERATIONS: Final[web.AppKey[Sequence["Operation"]]] = web.AppKey("operations")
+PACES: Final[web.AppKey["Paces | None"]] = web.AppKey("paces")
 PASSWORDS: Final[web.AppKey["Passwords"]] = web.AppKey("passwords")
 SEATS: Final[web.AppKey["Encoded"]] = web.AppKey("seats")
 SESSIONS: Final[web.AppKey["Sessions"]] = web.AppKey("sessions")

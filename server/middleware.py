@@ -5,7 +5,7 @@ It lies on the way of every hold, so there is exactly one, and what it adds is m
 
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from itertools import count
 from typing import Final
@@ -19,6 +19,7 @@ from server.clouds import public_origin
 from server.errors import Problem, explain, is_disconnect, unavailable
 from server.keys import CLOCK, CONFIG, LIFE, REQUEST_ID, TELEMETRY
 from server.responses import ANSWER_HEADERS, NO_STORE, Prompt
+from server.telemetry import Telemetry
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,6 +56,20 @@ def page_policy(media_origin: str) -> str:
     )
 
 
+class RequestIds:
+    """The client's own id where it has an acceptable one, else the next of a series."""
+
+    def __init__(self) -> None:
+        self._series = os.urandom(5).hex()
+        self._numbers = count(1)
+
+    def of(self, headers: Mapping[str, str]) -> str:
+        given = headers.get(X_REQUEST_ID)
+        if given is None or not _acceptable_id(given):
+            return f"{self._series}-{next(self._numbers):x}"
+        return given
+
+
 Wrap = Callable[[Handler, Guard | None], Handler]
 
 
@@ -63,28 +78,27 @@ def wrapper(app: web.Application) -> Wrap:
 
     It is no middleware of aiohttp's, which would be looked up and entered anew for each request.
     """
-    clock, life, requests = app[CLOCK], app[LIFE], app[TELEMETRY].requests
+    clock, life, telemetry = app[CLOCK], app[LIFE], app[TELEMETRY]
+    requests = telemetry.requests
     policy = page_policy(public_origin(app[CONFIG].media_url))
     page_headers = CIMultiDict({**_ANSWER_HEADERS, **_PAGE_HEADERS, _CONTENT_POLICY: policy})
-    series = os.urandom(5).hex()
-    numbers = count(1)
+    ids = RequestIds()
 
     def wrap(handler: Handler, guard: Guard | None) -> Handler:
         @wraps(handler)
         async def answered(request: web.Request) -> web.StreamResponse:
             began = clock.monotonic()
-            request_id = request.headers.get(X_REQUEST_ID)
-            if request_id is None or not _acceptable_id(request_id):
-                request_id = f"{series}-{next(numbers):x}"
-            request[REQUEST_ID] = request_id
+            request_id = request[REQUEST_ID] = ids.of(request.headers)
             try:
                 if life.draining and request.path not in _ALWAYS_OPEN:
                     raise unavailable("draining", "The server is restarting. Try again in a moment.")
                 if guard is not None:
                     guard(request)
                 response = await handler(request)
-            except Exception as error:  # noqa: BLE001 (every failure becomes an answer here)
-                response = _problem(request, error, request_id)
+            except Exception as error:
+                if is_disconnect(error) or (isinstance(error, web.HTTPException) and error.status < 400):
+                    raise
+                response = noted(telemetry, error, request_id, request.path).response(request_id)
             if type(response) is not Prompt and not response.prepared:
                 _add_headers(response, request_id, page_headers)
             resource = None if handler is nowhere else request.match_info.route.resource
@@ -118,13 +132,12 @@ def _add_headers(response: web.StreamResponse, request_id: str, page_headers: CI
         headers[hdrs.CACHE_CONTROL] = NO_STORE
 
 
-def _problem(request: web.Request, error: Exception, request_id: str) -> web.StreamResponse:
-    if is_disconnect(error) or (isinstance(error, web.HTTPException) and error.status < 400):
-        raise error
+def noted(telemetry: Telemetry, error: Exception, request_id: str, path: str) -> Problem:
+    """What an exception means to the client, counted, and logged where it is our business."""
     problem = explain(error)
-    request.app[TELEMETRY].problems.labels(problem.code).inc()
+    telemetry.problems.labels(problem.code).inc()
     if problem.status == 500:
-        _log.error("internal_error", request_id=request_id, path=request.path, exc_info=error)
+        _log.error("internal_error", request_id=request_id, path=path, exc_info=error)
     elif problem.status == 503 and not isinstance(error, Problem):
-        _log.warning("unavailable", request_id=request_id, path=request.path, reason=repr(error))
-    return problem.response(request_id)
+        _log.warning("unavailable", request_id=request_id, path=path, reason=repr(error))
+    return problem

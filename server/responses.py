@@ -35,6 +35,10 @@ def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = 
     return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type=JSON_TYPE)
 
 
+Kind = tuple[int, str, str, str, tuple[tuple[str, str], ...]]
+"""What makes two heads the same: status, content type, cache control, etag, further headers."""
+
+
 class Prompt(web.Response):
     """A JSON answer whose head is put together in one go and leaves with the body in one write.
 
@@ -52,7 +56,7 @@ class Prompt(web.Response):
         if etag:
             self.headers[hdrs.ETAG] = etag
             self.headers[hdrs.CACHE_CONTROL] = cache_control
-        self._kind = (status, content_type, cache_control, etag)
+        self._kind: Kind = (status, content_type, cache_control, etag, ())
         self.body = body
         self._sent = body
         self._ordinary: web.Response | None = None
@@ -75,14 +79,7 @@ class Prompt(web.Response):
         if transport is None or transport.is_closing():
             raise ClientConnectionResetError("the client has gone")
         self._written = True
-        head, body, date = _head(*self._kind), self._sent, _date(rfc822_formatted_time())
-        if self.status == NOT_MODIFIED:
-            transport.write(b"%bX-Request-Id: %b\r\nDate: %b\r\n\r\n" % (head, request_id.encode(), date))
-        else:
-            transport.write(
-                b"%bX-Request-Id: %b\r\nDate: %b\r\nContent-Length: %d\r\n\r\n%b"
-                % (head, request_id.encode(), date, len(body), body)
-            )
+        transport.write(whole(self._kind, self._sent, request_id))
         if transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
             await request.writer.drain()
         return None
@@ -109,14 +106,30 @@ def kept_answer(request: web.Request, raw: bytes, etag: str, cache_control: str 
     return Prompt(raw, 200, etag=etag, cache_control=cache_control)
 
 
+def whole(kind: Kind, body: bytes, request_id: str) -> bytes:
+    """An answer from its first byte to its last."""
+    head, date = _head(kind), _date(rfc822_formatted_time())
+    if kind[0] == NOT_MODIFIED:
+        return b"%bX-Request-Id: %b\r\nDate: %b\r\n\r\n" % (head, request_id.encode(), date)
+    return b"%bX-Request-Id: %b\r\nDate: %b\r\nContent-Length: %d\r\n\r\n%b" % (
+        head,
+        request_id.encode(),
+        date,
+        len(body),
+        body,
+    )
+
+
 @lru_cache(maxsize=2_048)
-def _head(status: int, content_type: str, cache_control: str, etag: str) -> bytes:
+def _head(kind: Kind) -> bytes:
     """The part of a head that is the same for all answers of a kind."""
+    status, content_type, cache_control, etag, more = kind
     headers: dict[str, str] = {hdrs.CACHE_CONTROL: cache_control}
     if status != NOT_MODIFIED:  # what a cache kept has its other headers already
         headers |= {hdrs.CONTENT_TYPE: content_type, **ANSWER_HEADERS}
     if etag:
         headers[hdrs.ETAG] = etag
+    headers.update(more)
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers.items())]
     return "".join(f"{line}\r\n" for line in lines).encode()
 

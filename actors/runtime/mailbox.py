@@ -1,7 +1,7 @@
 """A bounded mailbox with a control lane. Putting never waits; taking takes all there is."""
 
-import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from actors.failures import Overloaded
@@ -14,20 +14,28 @@ class Mailbox(Generic[M]):
 
     def __init__(self, messages_max: int) -> None:
         self._messages_max = messages_max
-        # Kept, because looking it up asks the kernel for the process id each time (Python 3.11).
-        self._loop = asyncio.get_running_loop()
         self._messages: deque[M] = deque()
         self._control: deque[M] = deque()
-        self._waiter: asyncio.Future[None] | None = None
+        self._ring: Callable[[], None] | None = None
         self._closed: BaseException | None = None
 
     def __len__(self) -> int:
         return len(self._messages)
 
+    def __bool__(self) -> bool:
+        return bool(self._messages or self._control)
+
     @property
-    def sleeping(self) -> bool:
-        """Whether the taker waits for a message."""
-        return self._waiter is not None and not self._waiter.done()
+    def rests(self) -> bool:
+        """Whether whoever takes waits for a message."""
+        return self._ring is not None
+
+    def await_mail(self, ring: Callable[[], None]) -> None:
+        """Call back once, as soon as there is something to take."""
+        if self._messages or self._control:
+            ring()
+        else:
+            self._ring = ring
 
     def put(self, message: M) -> None:
         """Overloaded when full; whatever `close` was given when closed."""
@@ -36,24 +44,18 @@ class Mailbox(Generic[M]):
         if len(self._messages) >= self._messages_max:
             raise Overloaded(f"{self._messages_max} messages are waiting")
         self._messages.append(message)
-        if self._waiter is not None:
-            self.wake()
+        if self._ring is not None:
+            self._wake()
 
     def put_control(self, message: M) -> None:
         """Ignored when closed: nobody is there to obey."""
         if self._closed is None:
             self._control.append(message)
-            if self._waiter is not None:
-                self.wake()
+            if self._ring is not None:
+                self._wake()
 
-    async def take_all(self) -> list[M]:
-        """Sleep until there is something, then take it all, control first."""
-        if not self._messages and not self._control:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+    def take_all(self) -> list[M]:
+        """All there is, control first."""
         taken = [*self._control, *self._messages]
         self._control.clear()
         self._messages.clear()
@@ -62,12 +64,10 @@ class Mailbox(Generic[M]):
     def close(self, why: BaseException) -> list[M]:
         """From now on `put` raises `why`. Returns what nobody will take any more, so that it can be answered."""
         self._closed = why
-        left = [*self._control, *self._messages]
-        self._control.clear()
-        self._messages.clear()
-        return left
+        self._ring = None
+        return self.take_all()
 
-    def wake(self) -> None:
-        """Let `take_all` return, if only with nothing."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def _wake(self) -> None:
+        ring, self._ring = self._ring, None
+        if ring is not None:
+            ring()

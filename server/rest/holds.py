@@ -3,12 +3,13 @@
 `hold_seats` is the hottest path of the house: one small model in, one command, one dict out.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 from aiohttp import web
 from pydantic import Field, model_validator
 
-from actors.ids import mint_in
+from actors.ids import mint_in, showtime_number
 from actors.seatmap.commands import (
     ActorKind,
     BestAvailable,
@@ -20,6 +21,7 @@ from actors.seatmap.commands import (
 )
 from actors.seatmap.holds import own_hold
 from actors.seatmap.refusals import Refusal, Refused
+from actors.seatmap.terms import Instant
 from server import wire
 from server.asking import actor_behind, actor_of, ask, cause, problem
 from server.auth.identity import require
@@ -31,6 +33,7 @@ from server.requests import Body, Id, read_body
 from server.responses import answer
 from server.shapes import Hold, HoldTerm
 
+PATH: Final = "/api/v1/showtimes/{showtime_id}/holds"
 SEATS_MAX: Final = 50
 """More than any tariff allows: a limit on the request, not on the customer."""
 
@@ -81,20 +84,37 @@ async def hold_seats(request: web.Request) -> web.Response:
     app = request.app
     actor = await app[REGISTRY].actor(request.match_info["showtime_id"])
     asked = await read_body(request, NewHold)
+
+    def why(operation: str, unkeyed: str | None) -> Cause:
+        return cause(request, caller, operation, asked, unkeyed=unkeyed)
+
+    return await ask(request, actor.showtime_id, wanted(asked, actor.snapshot.number, app[CLOCK].now(), why))
+
+
+def wanted(
+    asked: NewHold, number: int, now: Instant, why: Callable[[str, str | None], Cause]
+) -> HoldSeats | ChangeHold:
+    """The command that a body asks for, of the showtime with this number. Problem 404 hold_not_found, 422.
+
+    `why` makes the cause from the operation's name and the id that a command without a key goes by.
+    """
     if (asked.seats is None) is (asked.best_available is None):
         raise invalid("seats", "Give either seats or best_available.")
     if asked.hold_id is not None:
-        return await _add(request, actor.showtime_id, asked, cause(request, caller, "change", asked))
+        if asked.seats is None:
+            raise invalid("hold_id", "Seats are added to a hold by name.")
+        if showtime_number(asked.hold_id) != number:
+            raise not_found("hold")
+        return ChangeHold(why("change", None), asked.hold_id, tuple(asked.seats), ticket_types=asked.ticket_types)
     wish = asked.best_available
-    hold_id = mint_in(actor.snapshot.number, app[CLOCK].now())
-    command = HoldSeats(
-        cause(request, caller, "hold", asked, unkeyed=hold_id),
+    hold_id = mint_in(number, now)
+    return HoldSeats(
+        why("hold", hold_id),
         hold_id,
         tuple(asked.seats or ()),
         asked.ticket_types,
         None if wish is None else BestAvailable(**wish.model_dump()),
     )
-    return await ask(request, actor.showtime_id, command)
 
 
 async def show_hold(request: web.Request) -> web.Response:
@@ -145,7 +165,7 @@ _RENEW: Final = Operation(
 
 OPERATIONS: Final = (
     Operation(
-        "POST", "/api/v1/showtimes/{showtime_id}/holds", hold_seats, "Hold seats: all of them or none.",
+        "POST", PATH, hold_seats, "Hold seats: all of them or none.",
         access=SIGNED_IN, answers={200: Hold, 201: Hold}, asks=NewHold, remembers=True,
         problems=(*TAKING, *STOPPED, "hold_not_found", "hold_expired", "hold_booked", "seat_not_in_hold"),
     ),
@@ -170,18 +190,6 @@ OPERATIONS: Final = (
         alias_of="/api/v1/holds/{hold_id}",
     ),
 )  # fmt: skip
-
-
-async def _add(request: web.Request, showtime_id: str, asked: NewHold, cause: Cause) -> web.Response:
-    """More seats for a hold that the caller already has on this showtime."""
-    if asked.seats is None:
-        raise invalid("hold_id", "Seats are added to a hold by name.")
-    assert asked.hold_id is not None
-    if (await actor_of(request, asked.hold_id, "hold")).showtime_id != showtime_id:
-        raise not_found("hold")
-    return await ask(
-        request, showtime_id, ChangeHold(cause, asked.hold_id, tuple(asked.seats), ticket_types=asked.ticket_types)
-    )
 
 
 async def _release(request: web.Request, hold_id: str) -> web.Response:

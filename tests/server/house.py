@@ -15,11 +15,19 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from server.app import HouseClock, build_app
 from server.config import Config
+from server.express import Runner
 from server.keys import CONFIG, ERRANDS
 from server.limiter import Rates
 
 SECRET = "a secret that is only used in tests, long enough"
 _numbers = count(1)
+
+
+class HouseServer(TestServer):
+    """Connections as `serve` makes them."""
+
+    async def _make_runner(self, **settings: Any) -> Runner:
+        return Runner(self.app, **settings)
 
 
 @dataclass
@@ -90,5 +98,5 @@ async def open_house(
     with TemporaryDirectory(prefix="marquee-house-") as folder:
         config = Config(**{"jwt_secret": SECRET, "data_dir": folder, **settings})
         app = build_app(config, dsn, clock=clock, password_cost=4, rates=rates)
-        async with TestClient(TestServer(app), cookie_jar=DummyCookieJar()) as client:
+        async with TestClient(HouseServer(app), cookie_jar=DummyCookieJar()) as client:
             yield House(app, client)

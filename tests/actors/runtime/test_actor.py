@@ -15,13 +15,17 @@ class Recorder(Actor[str]):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def turn(self, batch: Sequence[str]) -> None:
+    def turn(self, batch: Sequence[str]) -> None:
+        self.take_time(self.take_turn(batch))
+
+    async def take_turn(self, batch: Sequence[str]) -> None:
         await self.gate.wait()
         if "world" in batch:
             raise JournalDown("gone")
         if "bug" in batch:
             raise AssertionError("we are wrong")
         self.turns.append(list(batch))
+        self.turned()
 
     def fail(self, message: str, why: BaseException) -> None:
         self.failed.append((message, type(why)))
@@ -29,7 +33,7 @@ class Recorder(Actor[str]):
 
 def running(actor: Recorder) -> asyncio.Future[BaseException | None]:
     ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
-    actor.run("test", ended.set_result)
+    actor.run(ended.set_result)
     return ended
 
 
@@ -38,7 +42,7 @@ async def test_what_waits_during_a_turn_is_the_next_turn():
     actor.gate.clear()
     ended = running(actor)
     actor.mailbox.put("a")
-    while not actor.mailbox.sleeping and len(actor.mailbox):
+    while len(actor.mailbox):
         await asyncio.sleep(0)
     actor.mailbox.put("b")
     actor.mailbox.put("c")
