@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from actors.seatmap.terms import Instant
+from actors.seatmap.terms import Instant, RefundStep
 from persistence.database import Executor
 from persistence.moments import moment
 
@@ -68,6 +68,7 @@ class Theatre:
     contact: Mapping[str, Any]
     time_zone: str
     currency: str
+    refund_policy: tuple[RefundStep, ...] = ()
     revision: int = 1
     distance_km: float | None = None
     sort_key: str = ""
@@ -235,11 +236,13 @@ async def put_theatre(connection: Executor, theatre: Theatre) -> None:
     """Add a theatre; one with the same id stays as it is."""
     await connection.execute(
         """
-        INSERT INTO theatre (id, name, city, address, pincode, lat, lng, amenities, contact, time_zone, currency)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING
+        INSERT INTO theatre (id, name, city, address, pincode, lat, lng, amenities, contact, time_zone, currency,
+            refund_policy)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING
         """,
         theatre.id, theatre.name, theatre.city, theatre.address, theatre.pincode, theatre.lat, theatre.lng,
         theatre.amenities, orjson.dumps(theatre.contact), theatre.time_zone, theatre.currency,
+        orjson.dumps(theatre.refund_policy),
     )  # fmt: skip
 
 
@@ -360,6 +363,10 @@ def _movie_json(film: Movie) -> dict[str, Any]:
     }
 
 
+def policy_of(stored: bytes) -> tuple[RefundStep, ...]:
+    return tuple(RefundStep(**step) for step in orjson.loads(stored))
+
+
 def theatre_of(row: asyncpg.Record) -> Theatre:
     return Theatre(
         id=str(row["id"]),
@@ -373,6 +380,7 @@ def theatre_of(row: asyncpg.Record) -> Theatre:
         contact=orjson.loads(row["contact"]),
         time_zone=row["time_zone"],
         currency=row["currency"],
+        refund_policy=policy_of(row["refund_policy"]),
         revision=row["revision"],
         distance_km=row["km"],
         sort_key=row["key"],

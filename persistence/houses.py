@@ -79,11 +79,13 @@ async def write_theatre(connection: Connection, theatre: Theatre, now: Instant) 
         await connection.execute(
             """
             UPDATE theatre SET name = $2, city = $3, address = $4, pincode = $5, lat = $6, lng = $7, amenities = $8,
-                contact = $9, time_zone = $10, currency = $11, revision = revision + 1, updated_at = $12
+                contact = $9, time_zone = $10, currency = $11, refund_policy = $12,
+                revision = revision + 1, updated_at = $13
             WHERE id = $1
             """,
             theatre.id, theatre.name, theatre.city, theatre.address, theatre.pincode, theatre.lat, theatre.lng,
-            theatre.amenities, orjson.dumps(theatre.contact), theatre.time_zone, theatre.currency, moment(now),
+            theatre.amenities, orjson.dumps(theatre.contact), theatre.time_zone, theatre.currency,
+            orjson.dumps(theatre.refund_policy), moment(now),
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise NameTaken from None

@@ -14,6 +14,7 @@ import asyncpg
 import orjson
 
 from actors.seatmap.terms import Instant, RefundStep, Tariff, Terms
+from persistence.catalog import policy_of
 from persistence.codec import rules_in
 from persistence.database import Executor
 from persistence.moments import instant, moment
@@ -215,7 +216,7 @@ async def showtime(connection: Executor, showtime_id: str) -> ShowtimeDetail | N
     return ShowtimeDetail(
         showtime=showtime_of(row),
         tariff=tariff_of(row["tariff"]),
-        refund_policy=tuple(RefundStep(**step) for step in orjson.loads(row["refund_policy"])),
+        refund_policy=policy_of(row["refund_policy"]),
         hold_seconds=row["hold_seconds"],
         seats_per_customer_max=row["seats_per_customer_max"],
     )

@@ -16,6 +16,7 @@ import orjson
 from actors.seatmap import house
 from actors.seatmap.commands import Cause
 from actors.seatmap.terms import Instant, OrphanRule, RefundStep, Terms
+from persistence.catalog import policy_of
 from persistence.database import Connection, Executor
 from persistence.journal import schedule_all
 from persistence.moments import instant, moment
@@ -63,6 +64,7 @@ class Hall:
     categories: tuple[str, ...]
     time_zone: str
     currency: str
+    refund_policy: tuple[RefundStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ async def take_screens(connection: Connection, screen_ids: Sequence[str]) -> Map
     )
     rows = await connection.fetch(
         """
-        SELECT c.id, c.name, c.theatre_id, c.formats, c.layout_id, l.capacity, t.time_zone, t.currency,
+        SELECT c.id, c.name, c.theatre_id, c.formats, c.layout_id, l.capacity, t.time_zone, t.currency, t.refund_policy,
             ARRAY(SELECT category->>'key' FROM jsonb_array_elements(l.plan->'categories') category) AS categories
         FROM screen c JOIN layout l ON l.id = c.layout_id JOIN theatre t ON t.id = c.theatre_id
         WHERE c.id = ANY($1::uuid[])
@@ -146,6 +148,7 @@ async def take_screens(connection: Connection, screen_ids: Sequence[str]) -> Map
             categories=tuple(row["categories"]),
             time_zone=row["time_zone"],
             currency=row["currency"],
+            refund_policy=policy_of(row["refund_policy"]),
         )
         for row in rows
     ]
@@ -223,14 +226,15 @@ async def revise(connection: Connection, new: NewShowtime) -> None:
 
 
 async def annotate(connection: Connection, new: NewShowtime) -> None:
-    """Write what no log knows about a showtime on sale. After its actor has moved it: both write to the row."""
+    """Write what the journal does not about a showtime on sale. After its actor: both write to the row."""
     await connection.execute(
         """
         UPDATE showtime SET language = $2, format = $3, preshow_minutes = $4, cleaning_minutes = $5,
-            revision = revision + 1
+            refund_policy = $6, revision = revision + 1
         WHERE id = $1
         """,
         new.id, new.language, new.format, new.preshow_minutes, new.cleaning_minutes,
+        orjson.dumps(new.terms.refund_policy),
     )  # fmt: skip
 
 
@@ -326,7 +330,7 @@ def _terms(row: asyncpg.Record) -> Terms:
         sales_open_at=instant(row["sales_open_at"]),
         sales_close_at=instant(row["sales_close_at"]),
         tariff=tariff_of(row["tariff"]),
-        refund_policy=tuple(RefundStep(**step) for step in orjson.loads(row["refund_policy"])),
+        refund_policy=policy_of(row["refund_policy"]),
         hold_seconds=row["hold_seconds"],
         hold_seconds_max=HOLD_FACTOR_MAX * row["hold_seconds"],
         seats_per_customer_max=row["seats_per_customer_max"],

@@ -7,6 +7,8 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from persistence.catalog import Movie, Screen, Theatre
+from server import wire
+from server.shapes import PolicyLine
 
 
 class MovieCard(TypedDict):
@@ -93,8 +95,12 @@ class TheatreCard(TypedDict):
 
 
 class TheatreRecord(TheatreCard):
-    """A theatre as those who run it see it. `version` is what `If-Match` compares."""
+    """A theatre as those who run it see it. `version` is what `If-Match` compares.
 
+    `cancellation_policy` is that of its showtimes from now on, unless their planner says something else.
+    """
+
+    cancellation_policy: list[PolicyLine]
     version: int
 
 
@@ -136,7 +142,11 @@ def theatre_card(theatre: Theatre) -> TheatreCard:
 
 
 def theatre_record(theatre: Theatre) -> TheatreRecord:
-    return {**theatre_card(theatre), "version": theatre.revision}
+    return {
+        **theatre_card(theatre),
+        "cancellation_policy": wire.policy(theatre.refund_policy, theatre.currency),
+        "version": theatre.revision,
+    }
 
 
 def screen_card(screen: Screen) -> ScreenCard:

@@ -14,10 +14,11 @@ from actors.seatmap.view import FEW_LEFT_PART, FEW_LEFT_SEATS, public_status
 from persistence import programme
 from persistence.programme import ProgrammeFilter, Showtime, ShowtimeDetail
 from persistence.timetable import Planned
+from server import wire
 from server.errors import invalid
 from server.keys import CLOCK, POOL, REGISTRY
 from server.requests import Cursor, Page
-from server.shapes import Listed, Money
+from server.shapes import Listed, Money, PolicyLine
 from server.wire import money, rfc3339
 
 
@@ -77,12 +78,6 @@ class PriceLine(TypedDict):
     tax: int
     total: int
     currency: str
-
-
-class PolicyLine(TypedDict):
-    hours_before: int
-    refund_pct: int | float
-    fee: Money
 
 
 class ShowtimePage(ShowtimeCard):
@@ -158,14 +153,7 @@ def showtime_page(request: web.Request, detail: ShowtimeDetail) -> ShowtimePage:
         "default_ticket_type": detail.tariff.default_ticket_type,
         "hold_ttl_s": detail.hold_seconds,
         "max_seats": detail.seats_per_customer_max,
-        "cancellation_policy": [
-            {
-                "hours_before": step.hours_before,
-                "refund_pct": _percent(step.refund_bps),
-                "fee": money(step.fee, detail.tariff.currency),
-            }
-            for step in detail.refund_policy
-        ],
+        "cancellation_policy": wire.policy(detail.refund_policy, detail.tariff.currency),
     }
 
 
@@ -207,10 +195,6 @@ def _prices(tariff: Tariff) -> list[PriceLine]:
         }
         for quote in quotes
     ]
-
-
-def _percent(bps: int) -> int | float:
-    return bps / 100 if bps % 100 else bps // 100
 
 
 def _by_now(showtime: Showtime, now: Instant) -> tuple[str, str]:

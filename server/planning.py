@@ -10,7 +10,7 @@ from aiohttp import web
 
 from actors.ids import mint
 from actors.ports import Rejected
-from actors.seatmap.commands import ActorKind, Cause, Command, OpenSales, Reprice, Reschedule
+from actors.seatmap.commands import ActorKind, Cause, ChangeRefundPolicy, Command, OpenSales, Reprice, Reschedule
 from actors.seatmap.refusals import Refused
 from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant
@@ -55,8 +55,10 @@ class Change:
             return await self._begin_anew()
         await self._demand_unsold_for_another_version()
         before = self.present.terms
-        if replace(self.new.terms, tariff=before.tariff) != before:
+        if replace(self.new.terms, tariff=before.tariff, refund_policy=before.refund_policy) != before:
             await self._move()
+        if self.new.terms.refund_policy != before.refund_policy:
+            await self._ask(ChangeRefundPolicy(self.cause, self.new.terms.refund_policy))
         if self.new.terms.tariff != before.tariff:
             await self._reprice()
         await timetable.annotate(self.connection, self.new)
@@ -64,7 +66,7 @@ class Change:
 
     @property
     def _is_for_the_actor(self) -> bool:
-        """Whether its actor can do it: times change, prices, or the screen for one with the same layout."""
+        """Whether its actor can do it: times change, prices, the policy, or the screen for one with the same layout."""
         before = self.present.terms
         stayed = replace(
             self.new.terms,
@@ -74,6 +76,7 @@ class Change:
             sales_close_at=before.sales_close_at,
             screen_id=before.screen_id,
             tariff=before.tariff,
+            refund_policy=before.refund_policy,
         )
         return stayed == before
 

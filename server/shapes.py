@@ -133,6 +133,14 @@ class Booking(BookingFacts):
     showtime: Ref
 
 
+class PolicyLine(TypedDict):
+    """Given back at least `hours_before` the start: so much of what was paid comes back, less the fee."""
+
+    hours_before: int
+    refund_pct: int | float
+    fee: Money
+
+
 class Refund(TypedDict):
     """Money that goes back."""
 

@@ -7,6 +7,7 @@ price. Whether the screen is free is the database's business (`persistence/timet
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -68,6 +69,20 @@ class RefundLine(Body):
     fee: Amount = 0
 
 
+def _falling(lines: list[RefundLine]) -> list[RefundLine]:
+    """Longest notice first. Who waits longer never gets more."""
+    ordered = sorted(lines, key=lambda line: -line.hours_before)
+    for longer, shorter in pairwise(ordered):
+        if longer.hours_before == shorter.hours_before:
+            raise ValueError(f"{shorter.hours_before} hours are named twice")
+        if shorter.refund_pct > longer.refund_pct:
+            raise ValueError(f"at {shorter.hours_before} hours no more can come back than at {longer.hours_before}")
+    return ordered
+
+
+Policy = Annotated[list[RefundLine], Field(max_length=20), AfterValidator(_falling)]
+
+
 class Selling(Body):
     """How a showtime is sold: prices, limits, and what comes back."""
 
@@ -75,7 +90,7 @@ class Selling(Body):
     default_ticket_type: Word | None = None
     fee: Amount | None = None
     tax_bps: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    cancellation_policy: Annotated[list[RefundLine], Field(max_length=20)] | None = None
+    cancellation_policy: Policy | None = None
     hold_ttl_s: Annotated[int, Field(ge=60, le=3_600)] | None = None
     max_seats: Annotated[int, Field(ge=1, le=100)] | None = None
     orphan_rule: Literal["off", "lenient"] | None = None
@@ -138,7 +153,7 @@ def plan(showtime_id: str, asked: Wishes, place: Place, now: Instant, present: P
         sales_open_at=sales_open_at,
         sales_close_at=sales_close_at,
         tariff=tariff,
-        refund_policy=_refund_policy(asked, present),
+        refund_policy=_refund_policy(asked, hall, present),
         hold_seconds=hold_seconds,
         hold_seconds_max=HOLD_FACTOR_MAX * hold_seconds,
         seats_per_customer_max=_or(asked.max_seats, usual.seats_per_customer_max if usual else 10),
@@ -314,11 +329,15 @@ def _unpriced(categories: list[str], why: str) -> Problem:
     return Problem(422, "category_unpriced", f"The category {named} {why}.", categories=categories)
 
 
-def _refund_policy(asked: Wishes, present: Planned | None) -> tuple[RefundStep, ...]:
-    if asked.cancellation_policy is None:
-        return present.terms.refund_policy if present else ()
-    steps = sorted(asked.cancellation_policy, key=lambda line: -line.hours_before)
-    return tuple(RefundStep(step.hours_before, step.refund_pct * 100, step.fee) for step in steps)
+def refund_steps(policy: list[RefundLine]) -> tuple[RefundStep, ...]:
+    return tuple(RefundStep(line.hours_before, line.refund_pct * 100, line.fee) for line in policy)
+
+
+def _refund_policy(asked: Wishes, hall: Hall, present: Planned | None) -> tuple[RefundStep, ...]:
+    """As asked, else as it is, else as the theatre usually has it."""
+    if asked.cancellation_policy is not None:
+        return refund_steps(asked.cancellation_policy)
+    return present.terms.refund_policy if present else hall.refund_policy
 
 
 def _language(asked: Wishes, film: Film, present: Planned | None) -> str:

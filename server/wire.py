@@ -15,11 +15,11 @@ from actors.seatmap.commands import Command
 from actors.seatmap.events import Line, Record, Ticket
 from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import Booking, BookingStatus, Hold, SeatMap
-from actors.seatmap.terms import Instant
+from actors.seatmap.terms import Instant, RefundStep
 from actors.seatmap.view import counts, public_status
 from actors.showtime import Reply
 from persistence.projections import payment_status
-from server.shapes import Money
+from server.shapes import Money, PolicyLine
 
 Json = dict[str, Any]
 Answer = tuple[int, Json]
@@ -91,6 +91,17 @@ def _second(second: int) -> str:
 
 def money(amount: int, currency: str) -> Money:
     return {"amount": amount, "currency": currency}
+
+
+def policy(steps: Iterable[RefundStep], currency: str) -> list[PolicyLine]:
+    """A cancellation policy, longest notice first."""
+    return [policy_line(step, currency) for step in steps]
+
+
+def policy_line(step: RefundStep, currency: str) -> PolicyLine:
+    bps = step.refund_bps
+    percent = bps / 100 if bps % 100 else bps // 100
+    return {"hours_before": step.hours_before, "refund_pct": percent, "fee": money(step.fee, currency)}
 
 
 def answer(reply: Reply, command: Command) -> Answer:

@@ -21,6 +21,7 @@ from server.requests import Body, Cursor, Page, Text, path_id, read_body, read_q
 from server.responses import answer, no_content
 from server.revisions import check, tagged
 from server.shapes import Listed
+from server.timetable import Policy, refund_steps
 
 RUNNERS: Final = frozenset((MANAGER, ADMIN))
 AMENITIES_MAX: Final = 40
@@ -60,6 +61,7 @@ class NewTheatre(Body):
     amenities: Amenities = Field(default_factory=list)
     time_zone: Zone
     currency: Currency = "INR"
+    cancellation_policy: Policy = Field(default_factory=list)
 
 
 class TheatreChanges(Body):
@@ -74,6 +76,7 @@ class TheatreChanges(Body):
     amenities: Amenities | None = None
     time_zone: Zone | None = None
     currency: Currency | None = None
+    cancellation_policy: Policy | None = None
 
 
 class OwnTheatresQuery(Page):
@@ -121,6 +124,7 @@ async def add_theatre(request: web.Request) -> web.Response:
         contact=asked.contact.model_dump(exclude_none=True),
         time_zone=asked.time_zone,
         currency=asked.currency,
+        refund_policy=refund_steps(asked.cancellation_policy),
     )
     try:
         await houses.add_theatre(request.app[POOL], theatre)
@@ -180,6 +184,8 @@ def _changed(present: Theatre, asked: TheatreChanges) -> Theatre:
         raise invalid(missing[0], "This cannot be nothing.")
     if "amenities" in given:
         given["amenities"] = tuple(given["amenities"])
+    if "cancellation_policy" in given:
+        given["refund_policy"] = refund_steps(given.pop("cancellation_policy"))
     return replace(present, **given)
 
 

@@ -47,6 +47,7 @@ from server.shapes import (
     Listed,
     LocalTime,
     Money,
+    PolicyLine,
     Refund,
     SeatLabel,
     ShowtimeStatus,
@@ -176,14 +177,6 @@ class BookingPage(BookingCard):
 
     contact: ContactGiven | None
     history: list[Chapter]
-
-
-class PolicyLine(TypedDict):
-    """The line of the cancellation policy that holds now."""
-
-    hours_before: int
-    refund_pct: float
-    fee: Money
 
 
 class CancellationQuote(TypedDict):
@@ -506,14 +499,10 @@ def _quote(state: SeatMap, booked: Booking, named: list[str], now: int) -> dict[
         "seats": [line.seat for line in lines],
         "refund": money(offer.refund, currency),
         "fee": money(offer.worth - offer.refund, currency),
-        "policy_line": None if step is None else {
-            "hours_before": step.hours_before,
-            "refund_pct": step.refund_bps / 100,
-            "fee": money(step.fee, currency),
-        },
+        "policy_line": None if step is None else wire.policy_line(step, currency),
         "moved": offer.moved,
         "deadline": rfc3339(offer.until),
-    }  # fmt: skip
+    }
 
 
 def _showtime(showtime: BookedShowtime) -> dict[str, Any]:
