@@ -4,6 +4,7 @@ Pages keep a long log from occupying the event loop and the memory. A log with a
 is not folded: its showtime stays closed until somebody has looked.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -32,19 +33,33 @@ async def read_on(
 async def pages(
     connection: Any, layouts: Layouts, showtime_id: str, state: SeatMap | None, until: int, epoch_max: int
 ) -> AsyncIterator[tuple[SeatMap, list[Record]]]:
-    """The way there: each page's records and the state after them."""
-    epoch = 0
-    while state is None or state.version < until:
-        since = state.version if state is not None else 0
-        rows = await connection.fetch(statements.EVENTS, showtime_id, since, until, PAGE_ROWS)
-        epoch = check(showtime_id, since, epoch, rows)
-        if not rows:
-            raise LogDamaged(f"showtime {showtime_id}: the events after version {since} are missing")
-        if epoch > epoch_max:
-            raise LogDamaged(f"showtime {showtime_id}: epoch {epoch} has written, but {epoch_max} is the newest")
-        records = [codec.decode(*row[1:]) for row in rows]
-        state = await fold(layouts, showtime_id, state, records)
-        yield state, records
+    """The way there: each page's records and the state after them.
+
+    While one page is folded the database reads the next, so leave the connection alone in between.
+    """
+    since = state.version if state is not None else 0
+    epoch, ahead = 0, _page(connection, showtime_id, since, until)
+    try:
+        while since < until:
+            rows = await ahead
+            epoch = check(showtime_id, since, epoch, rows)
+            if not rows:
+                raise LogDamaged(f"showtime {showtime_id}: the events after version {since} are missing")
+            if epoch > epoch_max:
+                raise LogDamaged(f"showtime {showtime_id}: epoch {epoch} has written, but {epoch_max} is the newest")
+            since = rows[-1][1]
+            if since < until:
+                ahead = _page(connection, showtime_id, since, until)
+                await asyncio.sleep(0)  # lets the question leave before the work begins
+            records = [codec.decode(*row[1:]) for row in rows]
+            state = await fold(layouts, showtime_id, state, records)
+            yield state, records
+    finally:
+        await asyncio.gather(ahead, return_exceptions=True)
+
+
+def _page(connection: Any, showtime_id: str, since: int, until: int) -> "asyncio.Task[list[Any]]":
+    return asyncio.create_task(connection.fetch(statements.EVENTS, showtime_id, since, until, PAGE_ROWS))
 
 
 async def fold(layouts: Layouts, showtime_id: str, state: SeatMap | None, records: list[Record]) -> SeatMap:
