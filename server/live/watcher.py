@@ -31,10 +31,15 @@ class Transport(Protocol):
 class Watcher:
     """`fresh` gives the frames that bring a socket up to date after it was conflated."""
 
-    __slots__ = ("_answers", "_answers_bytes", "_backlog_max", "_gate", "closed", "fresh", "stale_since", "transport")
+    __slots__ = (
+        "_answers", "_answers_bytes", "_backlog", "_backlog_max", "_gate", "_out", "closed", "fresh", "stale_since",
+        "transport",
+    )  # fmt: skip
 
     def __init__(self, transport: Transport, gate: "Gate", fresh: Callable[[], bytes]) -> None:
         self.transport = transport
+        self._out = transport.write
+        self._backlog = transport.get_write_buffer_size
         self._gate = gate
         self._backlog_max = gate.limits.backlog_bytes_max
         self._answers: list[bytes] = []
@@ -51,8 +56,13 @@ class Watcher:
                 self._answers.append(frame)
             self.flush()
         elif self.stale_since is None and not self.closed:
-            self._write(frame)
-            if self.transport.get_write_buffer_size() > self._backlog_max:
+            # As in `_write`; this is done for every change and every watcher.
+            try:
+                self._out(frame)
+            except RuntimeError:
+                self.closed = True
+                return
+            if self._backlog() > self._backlog_max:
                 self._gate.conflate(self)
 
     def send(self, frame: bytes) -> None:
@@ -70,7 +80,7 @@ class Watcher:
         if self.closed or not frames:
             return
         self._write(frames[0] if len(frames) == 1 else b"".join(frames))
-        backlog = self.transport.get_write_buffer_size()
+        backlog = self._backlog()
         if backlog > self._gate.limits.unread_bytes_max:
             self.close(CloseCode.TOO_SLOW, "answers are not read")
         elif backlog > self._backlog_max and self.stale_since is None:
@@ -89,7 +99,7 @@ class Watcher:
         """Whether a conflated socket needs no more looking after: it drained, or its time is up."""
         if self.closed or self.stale_since is None:
             return True
-        if self.transport.get_write_buffer_size() <= self._backlog_max // DRAINED_PART:
+        if self._backlog() <= self._backlog_max // DRAINED_PART:
             self.stale_since = None
             self.offer(self.fresh())
             return self.stale_since is None
@@ -101,7 +111,7 @@ class Watcher:
     def _write(self, data: bytes) -> None:
         """Write, unless the connection was lost a moment ago: uvloop raises then, asyncio takes no notice."""
         try:
-            self.transport.write(data)
+            self._out(data)
         except RuntimeError:
             self.closed = True
 
