@@ -2,7 +2,7 @@
 
 import { h, icon, toast } from "./dom.js";
 import { isGuest, me, onSession, signOut } from "./api.js";
-import { language, loadWords, switchLanguage, t } from "./i18n.js";
+import { chooseLanguage, LANGUAGES, language, loadWords, t } from "./i18n.js";
 
 const ROUTES = [
   [/^\/$/, () => import("./pages/lobby.js")],
@@ -51,7 +51,8 @@ function menu() {
     person ? h("a", { href: "/bookings", "data-link": true }, t("menu.bookings")) : "",
     isGuest() ? h("a", { href: "/sign-in", "data-link": true }, t("menu.sign_in"))
       : h("button", { type: "button", class: "plain", onclick: () => signOut().then(() => { toast(t("signed_out")); open("/"); }), title: person.email }, t("menu.sign_out")),
-    h("button", { type: "button", class: "plain", onclick: switchLanguage, "aria-label": t("menu.language") }, language.toUpperCase()),
+    h("select", { class: "plain", "aria-label": t("menu.language"), onchange: ({ target }) => chooseLanguage(target.value) },
+      Object.entries(LANGUAGES).map(([code, name]) => h("option", { value: code, lang: code, selected: code === language }, name))),
     h("button", { type: "button", class: "plain", onclick: switchTheme, "aria-label": t("menu.theme") }, icon(MOON)));
 }
 

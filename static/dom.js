@@ -26,15 +26,18 @@ export function icon(path, label) {
     s("path", { d: path }));
 }
 
+// Behind an open dialog nothing is seen or read out, so a dialog may have places of its own for both.
+const front = (name, usual) => document.querySelector(`dialog[open] [data-${name}]`) ?? document.getElementById(usual);
+
 export function toast(sentence, kind = "note") {
-  const place = document.getElementById("toasts");
+  const place = front("toasts", "toasts");
   const note = h("div", { class: `toast ${kind}` }, sentence);
   place.replaceChildren(note);
   setTimeout(() => note.remove(), 6000);
 }
 
 export function say(sentence) {
-  document.getElementById("say").textContent = sentence;
+  front("say", "say").textContent = sentence;
 }
 
 // Skeletons appear only after 300 ms: what is quick must not flicker.

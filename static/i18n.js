@@ -1,6 +1,6 @@
 // Words and figures in the reader's language. English is the source; other languages are data beside it.
 
-const LANGUAGES = ["en", "de"];
+export const LANGUAGES = { en: "English", de: "Deutsch", hi: "हिन्दी" };
 let words = {};
 let fallback = {};
 export let language = "en";
@@ -9,7 +9,7 @@ let region = "en";
 
 export async function loadWords() {
   const wished = localStorage.getItem("marquee.language") || navigator.language.slice(0, 2);
-  language = LANGUAGES.includes(wished) ? wished : "en";
+  language = wished in LANGUAGES ? wished : "en";
   region = navigator.languages.find((one) => one.startsWith(language)) ?? language;
   fallback = await read("en");
   words = language === "en" ? fallback : await read(language);
@@ -21,8 +21,8 @@ async function read(name) {
   return (await fetch(`/static/i18n/${name}.json`)).json();
 }
 
-export function switchLanguage() {
-  localStorage.setItem("marquee.language", LANGUAGES[(LANGUAGES.indexOf(language) + 1) % LANGUAGES.length]);
+export function chooseLanguage(name) {
+  localStorage.setItem("marquee.language", name);
   location.reload();
 }
 
@@ -63,6 +63,11 @@ export function shortDay(day) {
     weekday: new Intl.DateTimeFormat(region, { weekday: "short" }).format(date),
     date: new Intl.DateTimeFormat(region, { day: "numeric", month: "short" }).format(date),
   };
+}
+
+// An instant, as the clocks of a place show it.
+export function moment(at, timeZone) {
+  return new Intl.DateTimeFormat(region, { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit", timeZone }).format(new Date(at));
 }
 
 export function listed(items) {

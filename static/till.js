@@ -1,84 +1,110 @@
-// The till: contact, payment, confirmation, in one dialog over the seat map.
+// The till: what is bought and by whom, then the money, in one dialog over the seat map.
 
+import { bill, policy, what } from "./bill.js";
 import { isGuest, post, ProblemError } from "./api.js";
 import { h, toast } from "./dom.js";
-import { clockTime, longDay, money, t } from "./i18n.js";
+import { known, money, t } from "./i18n.js";
+import { pay } from "./payment.js";
 import { ring } from "./ring.js";
 
-export async function till({ showtime, hold, now, person, open, onPlaced, onClosed }) {
-  const dialog = h("dialog", { class: "till", "aria-labelledby": "till-title" });
+export async function till({ showtime, hold, now, open, renew, onPlaced, onClosed }) {
+  const step = h("div", {});
+  const dialog = h("dialog", { class: "till", "aria-labelledby": "till-title" }, step,
+    h("div", { class: "unseen", role: "status", "data-say": true }), h("div", { class: "toasts", "aria-live": "polite", "data-toasts": true }));
   let booking = null;
   let timer = null;
   const close = () => { timer?.stop(); dialog.close(); dialog.remove(); onClosed(); };
   // Once the booking is made the seats wait for the money: it can still be paid on the booking's own page.
   const back = () => { close(); if (booking) open(`/bookings/${booking.id}`); };
+  const over = (words) => { close(); toast(words, "refused"); };
   dialog.addEventListener("cancel", (event) => { event.preventDefault(); back(); });
   document.body.append(dialog);
 
-  const contact = () => {
-    const email = h("input", { type: "email", name: "email", required: true, autocomplete: "email", id: "till-email" });
-    const form = h("form", { method: "dialog" },
-      h("div", { class: "till-head" }, title(t("till.contact")), what(showtime)),
-      h("label", { for: "till-email" }, t("till.email")), email,
-      h("p", { class: "hint" }, t("till.contact_hint")),
-      acts(t("till.next"), t("till.back"), back));
-    form.addEventListener("submit", (event) => { event.preventDefault(); place({ email: email.value }, form); });
-    dialog.replaceChildren(form);
-    email.focus();
-  };
-
-  const place = async (who, form) => {
-    await busy(form, async () => {
-      booking = await post("/bookings", { hold_id: hold.hold_id, ...(who && { contact: who }) });
-      onPlaced();
-      if (booking.status === "confirmed") done();
-      else pay();
-    });
-  };
-
-  const pay = () => {
+  const countdown = (until, words) => {
     timer?.stop();
-    timer = ring({ until: Date.parse(booking.expires_at), whole: showtime.hold_ttl_s, now, onEnd: () => { toast(t("till.expired"), "refused"); close(); } });
+    timer = ring({ until: Date.parse(until), whole: showtime.hold_ttl_s, now, onEnd: () => over(words), onLast: () => warn(dialog, booking ? null : longer) });
+    return timer.element;
+  };
+  const longer = hold.renewals_left > 0 ? async () => {
+    hold = await renew();
+    if (hold) dialog.querySelector(".ring")?.replaceWith(countdown(hold.expires_at, t("hold.expired")));
+  } : null;
+
+  const review = () => {
+    const email = isGuest() ? h("input", { type: "email", name: "email", required: true, autocomplete: "email", id: "till-email" }) : null;
+    const code = h("input", { name: "promo", id: "till-promo", maxlength: 64, autocomplete: "off", autocapitalize: "characters", spellcheck: "false", "aria-describedby": "till-promo-note" });
+    const note = h("p", { class: "problem", id: "till-promo-note", role: "alert", hidden: true });
     const form = h("form", { method: "dialog" },
-      h("div", { class: "cart-head" }, h("div", { class: "till-head" }, title(t("till.pay")), what(showtime)), timer.element),
+      h("div", { class: "cart-head" }, h("div", { class: "till-head" }, title(t("till.order")), what(showtime)), countdown(hold.expires_at, t("hold.expired"))),
+      bill(hold),
+      email ? h("div", { class: "field" }, h("label", { for: "till-email" }, t("till.email")), email, h("p", { class: "hint" }, t("till.contact_hint"))) : null,
+      h("div", { class: "field" }, h("label", { for: "till-promo" }, t("till.promo")), code, note),
+      policy(showtime.cancellation_policy),
+      acts(t("till.next"), t("till.back"), back));
+    code.addEventListener("input", () => mark(code, note, null));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      place(form, { code, note, email: email?.value });
+    });
+    step.replaceChildren(form);
+    (email ?? form.querySelector("button[type=submit]")).focus();
+  };
+
+  const place = (form, { code, note, email }) => busy(form, async () => {
+    const promo_code = code.value.trim();
+    try {
+      booking = await post("/bookings", { hold_id: hold.hold_id, ...(email && { contact: { email } }),
+        ...(promo_code ? { promo_code } : { expected_total: hold.total.amount }) });
+    } catch (error) {
+      if (error.code !== "promo_invalid") throw error;
+      mark(code, note, promoRefused(error.body));
+      throw null;
+    }
+    onPlaced();
+    if (booking.status === "confirmed") { close(); open(`/bookings/${booking.id}?new`); } else settle();
+  });
+
+  const settle = () => {
+    const form = h("form", { method: "dialog" },
+      h("div", { class: "cart-head" }, h("div", { class: "till-head" }, title(t("till.pay")), what(showtime)), countdown(booking.expires_at, t("till.expired"))),
       bill(booking),
-      h("div", { class: "card-face" }, h("span", {}, t("till.sandbox")), h("b", {}, "4242 4242 4242 4242")),
-      h("p", { class: "hint" }, t("till.sandbox_hint")),
+      h("p", { class: "hint" }, t("till.pay_hint")),
       acts(t("till.pay_now", { total: money(booking.total) }), t("till.later"), back));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      busy(form, async () => {
-        booking = await post(`/bookings/${booking.id}/confirm`, { provider: "sandbox" });
-        done();
-      });
+      busy(form, () => pay(booking.id, () => { close(); open(`/bookings/${booking.id}?new`); }));
     });
-    dialog.replaceChildren(form);
+    step.replaceChildren(form);
     form.querySelector("button[type=submit]").focus();
   };
 
-  const done = () => {
-    close();
-    open(`/bookings/${booking.id}?new`);
-  };
-
-  if (isGuest()) contact();
-  else dialog.replaceChildren(h("form", {}, title(t("till.pay")), h("p", {}, t("till.moment", { name: person.display_name ?? "" }))));
+  review();
   dialog.showModal();
-  if (!isGuest()) await place(null, dialog.firstChild);
+  step.querySelector("#till-email, button[type=submit]").focus();
 }
 
-export function bill(booking) {
-  const row = (name, value, strong) => value.amount || strong ? h("div", { class: strong ? "sum strong" : "sum" }, h("dt", {}, name), h("dd", {}, money(value))) : null;
-  return h("dl", { class: "bill" },
-    booking.seats.map((line) => h("div", { class: "sum" }, h("dt", {}, `${line.seat} · ${t(`type.${line.ticket_type}`)}`), h("dd", {}, money(line.price)))),
-    row(t("bill.fees"), booking.fees), row(t("bill.tax"), booking.tax), row(t("bill.total"), booking.total, true));
+// In the last minute of a hold: seen, and read out.
+export function warn(place, longer) {
+  place.querySelector(".warning")?.remove();
+  const note = h("div", { class: "warning", role: "alert" }, h("p", {}, t(longer ? "hold.last_minute" : "hold.last_minute_only")),
+    longer ? h("button", { type: "button", class: "button quiet", onclick: () => { note.remove(); longer(); } }, t("cart.renew")) : null);
+  place.prepend(note);
+}
+
+export function promoRefused({ reason, ...facts }) {
+  return known(`promo.${reason}`) ? t(`promo.${reason}`, facts) : t("problem.promo_invalid");
+}
+
+function mark(field, note, words) {
+  note.hidden = !words;
+  note.textContent = words ?? "";
+  if (words) {
+    field.setAttribute("aria-invalid", "true");
+    field.focus();
+  } else field.removeAttribute("aria-invalid");
 }
 
 const title = (text) => h("h2", { id: "till-title" }, text);
-
-function what(showtime) {
-  return h("p", { class: "facts" }, `${showtime.movie.title}, ${longDay(showtime.starts_at_local)}, ${clockTime(showtime.starts_at_local)}`);
-}
 
 function acts(next, other, back) {
   return h("div", { class: "cart-acts" },
@@ -86,15 +112,17 @@ function acts(next, other, back) {
     h("button", { type: "button", class: "plain", onclick: back }, other));
 }
 
-async function busy(form, work) {
+// While something is asked for, nothing can be asked twice. A problem that is `null` has been shown already.
+export async function busy(form, work) {
   const buttons = form.querySelectorAll("button");
   for (const button of buttons) button.disabled = true;
-  form.querySelector(".problem")?.remove();
+  form.querySelector(".problem.whole")?.remove();
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof ProblemError)) throw error;
-    form.append(h("p", { class: "problem", role: "alert" }, error.message));
+    if (error !== null && !(error instanceof ProblemError)) throw error;
+    if (error) form.append(h("p", { class: "problem whole", role: "alert" }, error.message));
+  } finally {
     for (const button of buttons) button.disabled = false;
   }
 }

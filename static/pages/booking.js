@@ -1,10 +1,14 @@
-// One booking: the confirmation, the tickets, and the way out with the refund named before the button is pressed.
+// One booking: the pass, what it cost, what happened to it, and the way out.
 
-import { call, get, post, ProblemError } from "../api.js";
-import { h, skeleton, toast } from "../dom.js";
-import { clockTime, longDay, money, t } from "../i18n.js";
+import { get, ProblemError } from "../api.js";
+import { bill } from "../bill.js";
+import { cancellation, quote, why } from "../booking/cancellation.js";
+import { history } from "../booking/history.js";
+import { h, skeleton } from "../dom.js";
+import { clockTime, longDay, moment, money, t } from "../i18n.js";
+import { pay } from "../payment.js";
+import { busy } from "../till.js";
 import { art } from "./lobby.js";
-import { bill } from "../till.js";
 
 export async function show(main, [id]) {
   const done = skeleton(main, 2);
@@ -13,24 +17,34 @@ export async function show(main, [id]) {
   draw(main, booking);
 }
 
-function draw(main, booking) {
-  const fresh = new URLSearchParams(location.search).has("new") && booking.status === "confirmed";
-  const { showtime } = booking;
-  const film = h("div", { class: "pass-poster" });
+function draw(main, booking, news = null) {
+  const fresh = new URLSearchParams(location.search).has("new") && booking.status === "confirmed" && !news;
+  const again = async (words) => draw(main, await get(`/bookings/${booking.id}`), words);
+  const lives = ["confirmed", "pending_payment"].includes(booking.status) && Date.parse(booking.showtime.starts_at) > Date.now();
   main.replaceChildren(h("section", { class: "wide booking" },
     h("p", { class: "eyebrow" }, t(`booking.${booking.status}`)),
-    h("h1", {}, fresh ? t("booking.enjoy") : showtime.movie?.title ?? booking.reference),
-    h("div", { class: `pass ${booking.status}` }, film,
-      h("div", { class: "pass-main" },
-        fresh ? h("h2", {}, showtime.movie?.title ?? "") : null,
-        showtime.starts_at_local ? h("p", { class: "when" }, `${longDay(showtime.starts_at_local)}, ${clockTime(showtime.starts_at_local)}`) : null,
-        h("p", { class: "facts" }, [showtime.theatre?.name, showtime.screen?.name, showtime.theatre?.city].filter(Boolean).join(" · ")),
-        h("ul", { class: "pass-seats" }, booking.seats.map((line) => h("li", {}, h("b", {}, line.seat), h("small", {}, t(`type.${line.ticket_type}`)))))),
-      h("div", { class: "pass-stub" }, h("small", {}, t("booking.reference")), h("b", { class: "reference" }, booking.reference))),
-    bill(booking),
-    booking.refund ? h("p", { class: "hint" }, t("booking.refund", { amount: money(booking.refund.amount) })) : null,
-    ["confirmed", "pending_payment"].includes(booking.status) ? way(main, booking) : null));
+    h("h1", {}, fresh ? t("booking.enjoy") : booking.showtime.movie?.title ?? booking.reference),
+    news ? h("p", { class: "news", role: "status", tabindex: "-1" }, news) : null,
+    pass(booking, fresh),
+    booking.status === "pending_payment" ? payment(booking, again) : null,
+    h("div", { class: "columns" },
+      h("div", {}, h("h2", {}, t("booking.price")), bill(booking), returned(booking)),
+      history(booking)),
+    lives ? wayOut(booking, again) : null));
+  main.querySelector(".news")?.focus();
+}
+
+function pass(booking, fresh) {
+  const { showtime } = booking;
+  const film = h("div", { class: "pass-poster" });
   picture(film, showtime.movie);
+  return h("div", { class: `pass ${booking.status}` }, film,
+    h("div", { class: "pass-main" },
+      fresh ? h("h2", {}, showtime.movie?.title ?? "") : null,
+      showtime.starts_at_local ? h("p", { class: "when" }, `${longDay(showtime.starts_at_local)}, ${clockTime(showtime.starts_at_local)}`) : null,
+      h("p", { class: "facts" }, [showtime.theatre?.name, showtime.screen?.name, showtime.theatre?.city].filter(Boolean).join(" · ")),
+      h("ul", { class: "pass-seats" }, booking.seats.map((line) => h("li", {}, h("b", {}, line.seat), h("small", {}, t(`type.${line.ticket_type}`)))))),
+    h("div", { class: "pass-stub" }, h("small", {}, t("booking.reference")), h("b", { class: "reference" }, booking.reference)));
 }
 
 async function picture(place, movie) {
@@ -40,43 +54,27 @@ async function picture(place, movie) {
 }
 
 // Somebody who left the till in the middle can still pay.
-function payment(main, booking) {
-  const pay = async () => {
-    button.disabled = true;
-    try {
-      draw(main, await post(`/bookings/${booking.id}/confirm`, { provider: "sandbox" }));
-    } catch (error) {
-      if (!(error instanceof ProblemError)) throw error;
-      button.disabled = false;
-      toast(error.message, "refused");
-    }
-  };
-  const button = h("button", { type: "button", class: "button act", onclick: pay }, t("till.pay_now", { total: money(booking.total) }));
-  return button;
+function payment(booking, again) {
+  const place = h("div", { class: "cart-acts" }, h("button", { type: "button", class: "button act", onclick: () => busy(place, () => pay(booking.id, again)) },
+    t("till.pay_now", { total: money(booking.total) })));
+  return place;
 }
 
-function way(main, booking) {
-  const place = h("div", { class: "cart-acts" });
-  const ask = async () => {
-    const quote = await call("GET", `/bookings/${booking.id}/cancellation-quote`).catch((error) => toast(error.message, "refused"));
-    if (!quote) return;
-    place.replaceChildren(
-      h("p", {}, quote.refund.amount ? t("booking.quote", { amount: money(quote.refund) }) : t("booking.quote_none")),
-      h("button", { type: "button", class: "button danger", onclick: cancel }, t("booking.cancel_yes")),
-      h("button", { type: "button", class: "plain", onclick: () => place.replaceChildren(first) }, t("booking.keep")));
-  };
-  const cancel = async () => {
-    try {
-      await post(`/bookings/${booking.id}/cancel`, {});
-      toast(t("booking.cancelled_now"));
-      draw(main, await get(`/bookings/${booking.id}`));
-    } catch (error) {
-      if (!(error instanceof ProblemError)) throw error;
-      toast(error.message, "refused");
-    }
-  };
-  const first = h("button", { type: "button", class: "button quiet", onclick: ask }, t("booking.cancel"));
-  if (booking.status === "pending_payment") place.append(payment(main, booking));
-  place.append(first);
+function returned(booking) {
+  return booking.refunded?.amount ? h("p", { class: "hint" }, t("booking.refunded", { amount: money(booking.refunded) })) : null;
+}
+
+// What giving the seats back would bring, and the way to do it.
+function wayOut(booking, again) {
+  const place = h("section", { class: "way-out", "aria-label": t("booking.cancel") });
+  const { time_zone } = booking.showtime.theatre;
+  if (booking.status === "confirmed") quote(booking, []).then((offer) => {
+    place.prepend(h("p", { class: "hint" }, why(offer, moment(offer.deadline, time_zone))));
+  }, (error) => { if (!(error instanceof ProblemError)) throw error; });
+  place.append(cancellation(booking, (answer) => {
+    const { refund } = answer;
+    const words = refund ? t(`booking.refund_${refund.status}`, { amount: money(refund.amount) }) : "";
+    return again([t(answer.status === "cancelled" ? "booking.cancelled_now" : "booking.cancelled_some", { count: answer.cancelled_seats.length }), words].filter(Boolean).join(" "));
+  }));
   return place;
 }

@@ -1,13 +1,14 @@
 // Choosing seats: the live map, the own hold with its countdown, and the way to the till.
 
-import { accessToken, call, distrust, get, me, post, ProblemError, somebody } from "../api.js";
+import { accessToken, call, distrust, get, post, ProblemError, somebody } from "../api.js";
+import { rules } from "../bill.js";
 import { h, say, skeleton, toast } from "../dom.js";
 import { clockTime, listed, longDay, money, t } from "../i18n.js";
 import { Channel } from "../live/channel.js";
 import { party } from "../map/geometry.js";
 import { SeatMap } from "../map/seatmap.js";
 import { ring } from "../ring.js";
-import { till } from "../till.js";
+import { till, warn } from "../till.js";
 
 export async function show(main, [id], { open }) {
   const done = skeleton(main, 2);
@@ -114,13 +115,20 @@ class Visit {
   setHold(hold) {
     this.hold = hold;
     this.ring?.stop();
-    this.ring = hold && ring({ until: Date.parse(hold.expires_at), whole: this.showtime.hold_ttl_s, now: () => this.channel.now(), onEnd: () => this.expired() });
+    this.ring = hold && ring({ until: Date.parse(hold.expires_at), whole: this.showtime.hold_ttl_s, now: () => this.channel.now(),
+      onLast: () => this.late(), onEnd: () => this.expired() });
     this.map.setPending([]);
     this.paint();
     this.drawCart();
   }
 
+  late() {
+    if (this.placed) return;
+    warn(this.cart, this.hold.renewals_left > 0 ? () => this.inTurn(() => this.hold && this.renew()) : null);
+  }
+
   expired() {
+    if (this.placed) return;
     toast(t("hold.expired"));
     say(t("hold.expired"));
     this.setHold(null);
@@ -276,7 +284,7 @@ class Visit {
     const seat = this.map.chart.seats.get(line.seat);
     const types = this.types.filter((type) => this.prices.has(`${line.category}|${type}`));
     return h("li", {},
-      h("span", { class: "seat-name" }, h("b", {}, line.seat), " ", h("small", {}, this.map.names.get(seat.category))),
+      h("span", { class: "seat-name" }, h("b", {}, line.seat), " ", h("small", {}, this.map.names.get(seat.category)), rules(line)),
       h("select", { "aria-label": t("cart.type", { seat: line.seat }), onchange: ({ target }) => this.inTurn(() => this.hold && this.setType(line.seat, target.value)) },
         types.map((type) => h("option", { value: type, selected: type === line.ticket_type }, t(`type.${type}`)))),
       h("span", { class: "price" }, money(line.total)),
@@ -284,8 +292,8 @@ class Visit {
   }
 
   async checkout() {
-    const hold = this.hold;
-    await till({ showtime: this.showtime, hold, now: () => this.channel.now(), person: me(), open: this.open,
+    await till({ showtime: this.showtime, hold: this.hold, now: () => this.channel.now(), open: this.open,
+      renew: async () => { await this.inTurn(() => this.hold && this.renew()); return this.hold; },
       onPlaced: () => { this.placed = true; },
       onClosed: () => {
         if (this.placed) this.setHold(null);
@@ -293,4 +301,3 @@ class Visit {
       } });
   }
 }
-

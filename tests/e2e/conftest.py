@@ -36,11 +36,17 @@ class House:
     folder: Path
     showtimes: list[dict[str, Any]]
     used: int = 0
+    used_late: int = 0
 
     def fresh_showtime(self) -> dict[str, Any]:
         """An open showtime that no other test has touched."""
         self.used += 1
         return self.showtimes[self.used]
+
+    def late_showtime(self) -> dict[str, Any]:
+        """One that is days away, so that everything comes back of what is given back."""
+        self.used_late += 1
+        return self.showtimes[-self.used_late]
 
 
 def _free_port() -> int:
@@ -52,7 +58,7 @@ def _free_port() -> int:
 class Program:
     """The server in a process of its own, which can be stopped and started again on the same port and folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="marquee-e2e-"))
         self.folder.chmod(0o755)
         port = _free_port()
@@ -61,6 +67,7 @@ class Program:
             "MARQUEE_DATA_DIR": str(self.folder),
             "MARQUEE_PORT": str(port),
             "MARQUEE_LOG_LEVEL": "warning",
+            **settings,
         }
 
     def start(self) -> None:
@@ -94,9 +101,15 @@ def server() -> Iterator[Program]:
 
 
 @pytest.fixture
-async def own_program() -> AsyncIterator[Program]:
+def environment() -> dict[str, str]:
+    """Settings of a server of the test's own."""
+    return {}
+
+
+@pytest.fixture
+async def own_program(environment: dict[str, str]) -> AsyncIterator[Program]:
     """A server of this test's own, which it may restart."""
-    program = Program()
+    program = Program(**environment)
     program.start()
     try:
         await program.ready()
