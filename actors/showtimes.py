@@ -11,7 +11,7 @@ from itertools import islice
 
 from actors.ids import is_uuid, showtime_number
 from actors.limits import Limits
-from actors.ports import Clock, Draining, Handle, Journal, Placement, Publisher, UnknownShowtime, WorldFailure
+from actors.ports import Clock, Draining, Handle, Journal, Loaded, Placement, Publisher, UnknownShowtime, WorldFailure
 from actors.runtime.registry import Registry
 from actors.seatmap.commands import Command
 from actors.seatmap.state import NEVER
@@ -21,6 +21,8 @@ from actors.showtime import Reply, ShowtimeActor
 PASSIVATION_PASS_MS = 15_000
 PASSIVATION_PAUSE_MS = 100
 LONG_LIFE_MS = 10_000
+
+MakeActor = Callable[[str, Loaded, Journal, Publisher, Clock, Limits], ShowtimeActor]
 
 
 class Showtimes:
@@ -34,6 +36,7 @@ class Showtimes:
         placement: Placement,
         limits: Limits,
         on_death: Callable[[str, BaseException], None],
+        make: MakeActor = ShowtimeActor,
     ) -> None:
         self._journal = journal
         self._publisher = publisher
@@ -41,6 +44,7 @@ class Showtimes:
         self._placement = placement
         self._limits = limits
         self._on_death = on_death
+        self._make = make
         self._registry: Registry[ShowtimeActor] = Registry(self._activate)
         self._watched: set[str] = set()
         self._alarms: dict[str, Handle] = {}
@@ -152,7 +156,7 @@ class Showtimes:
         loaded = await self._journal.acquire(showtime_id)
         if (alarm := self._alarms.pop(showtime_id, None)) is not None:
             alarm.cancel()
-        actor = ShowtimeActor(showtime_id, loaded, self._journal, self._publisher, self._clock, self._limits)
+        actor = self._make(showtime_id, loaded, self._journal, self._publisher, self._clock, self._limits)
         self._born_at[showtime_id] = self._clock.now()
         actor.run(partial(self._ended, actor))
         self._publisher.publish(loaded.epoch, (), loaded.state)

@@ -40,12 +40,13 @@ class Migration:
     sha256: str
 
 
-def open_pool(dsn: str) -> Pool:
+def open_pool(dsn: str, kind: type[WriterConnection] = asyncpg.Connection) -> Pool:
     """A pool for everything but the journal's appends: `await` it, or enter it with `async with`."""
     return asyncpg.create_pool(
         dsn,
         min_size=1,
         max_size=POOL_CONNECTIONS_MAX,
+        connection_class=kind,
         init=_prepare,
         reset=_keep,
         command_timeout=COMMAND_SECONDS_MAX,

@@ -9,8 +9,9 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import asyncpg
 import structlog
 from aiohttp import web
 
@@ -18,6 +19,7 @@ from actors.limits import Limits
 from actors.ports import WorldFailure
 from actors.runtime.clock import ManualClock, SystemClock
 from actors.runtime.placement import Alone
+from actors.showtime import ShowtimeActor
 from actors.showtimes import Showtimes
 from persistence import idempotency as answers
 from persistence import proofs, refusals
@@ -42,6 +44,7 @@ from server.keys import (
     DARKROOM,
     DOCUMENTS,
     ERRANDS,
+    EXPRESS,
     HUB,
     JOURNAL,
     KEPT,
@@ -108,6 +111,9 @@ from server.rest import (
 from server.rest import sessions as own_sessions
 from server.site import ROOT, Site
 from server.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from server.traces.tracing import Tracing
 
 KEEPALIVE_SECONDS: Final = 10
 """Also how long a connection may stay silent or dribble its request head."""
@@ -183,11 +189,24 @@ def build_app(
     app[HUB] = Hub(clock, LiveLimits())
     app[KEPT] = Kept()
     app[SEATS] = seats.Encoded()
+    wrap, opened = wrapper(app), cors.opener(config.cors_origins)
+    tracing = _tracing(config)
+    app[EXPRESS] = express.Express if tracing is None else tracing.express
+    if tracing is not None:
+        wrap = tracing.around(wrap)
+        app.cleanup_ctx.append(tracing.sent)
+        app.on_response_prepare.append(tracing.upgraded)
     app.cleanup_ctx.extend(
-        (partial(_database, dsn), _people, _partners, partial(_journal, dsn, clock), _showtimes, socket.live_edge)
+        (
+            partial(_database, dsn, tracing),
+            _people,
+            _partners,
+            partial(_journal, dsn, clock, tracing),
+            partial(_showtimes, tracing),
+            socket.live_edge,
+        )
     )
     app.on_shutdown.append(socket.send_everybody_away)
-    wrap, opened = wrapper(app), cors.opener(config.cors_origins)
     paces = app[PACES] = Paces() if config.rate_limit else None
     operations: list[Operation] = list(chain.from_iterable(getattr(module, "OPERATIONS", ()) for module in MODULES))
     app[OPERATIONS] = operations
@@ -244,8 +263,17 @@ def _media(config: Config, clock: HouseClock) -> Media:
     )
 
 
-async def _database(dsn: str, app: web.Application) -> AsyncIterator[None]:
-    pool = app[POOL] = await open_pool(dsn)
+def _tracing(config: Config) -> "Tracing | None":
+    """The traced parts, for who wants traces. Nobody else imports any of it."""
+    if config.otlp_url is None:
+        return None
+    from server.traces.tracing import Tracing
+
+    return Tracing(config)
+
+
+async def _database(dsn: str, tracing: "Tracing | None", app: web.Application) -> AsyncIterator[None]:
+    pool = app[POOL] = await open_pool(dsn, asyncpg.Connection if tracing is None else tracing.connection)
     yield
     try:
         async with asyncio.timeout(POOL_SECONDS_MAX):
@@ -275,13 +303,14 @@ async def _partners(app: web.Application) -> AsyncIterator[None]:
     names.close()
 
 
-async def _journal(dsn: str, clock: HouseClock, app: web.Application) -> AsyncIterator[None]:
+async def _journal(dsn: str, clock: HouseClock, tracing: "Tracing | None", app: web.Application) -> AsyncIterator[None]:
     pool = app[POOL]
     # A recovery holds one connection and may need a second one for its layout: were all of them taken by recoveries,
     # each would wait for ever for another one's.
     limits = JournalLimits(replays_max=POOL_CONNECTIONS_MAX // 2)
     layouts = StoredLayouts(pool)
-    journal = app[JOURNAL] = PgJournal(partial(connect_writer, dsn), pool, layouts, clock, limits, heard=clock.adjust)
+    make = PgJournal if tracing is None else tracing.journal
+    journal = app[JOURNAL] = make(partial(connect_writer, dsn), pool, layouts, clock, limits, heard=clock.adjust)
     await journal.start()
     app[TELEMETRY].watch_journal(journal.figures)
     tidy = asyncio.create_task(collector.keep_tidy(lambda: journal.figures().rows), name="collector")
@@ -291,7 +320,7 @@ async def _journal(dsn: str, clock: HouseClock, app: web.Application) -> AsyncIt
     await journal.close()
 
 
-async def _showtimes(app: web.Application) -> AsyncIterator[None]:
+async def _showtimes(tracing: "Tracing | None", app: web.Application) -> AsyncIterator[None]:
     telemetry, journal = app[TELEMETRY], app[JOURNAL]
 
     def died(showtime_id: str, why: BaseException) -> None:
@@ -301,7 +330,8 @@ async def _showtimes(app: web.Application) -> AsyncIterator[None]:
         else:
             _log.error("showtime_died", showtime_id=showtime_id, exc_info=why)
 
-    async with Showtimes(journal, app[HUB], app[CLOCK], Alone(), Limits(), died) as showtimes:
+    make = ShowtimeActor if tracing is None else tracing.actor
+    async with Showtimes(journal, app[HUB], app[CLOCK], Alone(), Limits(), died, make) as showtimes:
         app[REGISTRY] = showtimes
         app[TILL] = Till(app[POOL], showtimes, app[CLOCK], Sandbox(app[POOL], app[CONFIG].jwt_secret))
         losses: set[asyncio.Task[None]] = set()

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX: Final = "MARQUEE_"
 ENV_FILE: Final = ".env"
 SECRET_BYTES_MIN: Final = 32
+TRACES_PATH: Final = "/v1/traces"
 ROOT_FOLDER: Final = Path("/var/lib/marquee")
 ELSEWHERE: Final = {"MARQUEE_BROWSER"}
 """Names that the tests read."""
@@ -30,7 +31,11 @@ ELSEWHERE: Final = {"MARQUEE_BROWSER"}
 LATER: Final = ("NATS_URL", "TWILIO_", "STRIPE_", "RAZORPAY_")
 """Settings of parts that this version does not have: naming one is refused rather than ignored."""
 
-_WORDS: Final = {"int_parsing": "must be a whole number", "bool_parsing": "must be on or off"}
+_WORDS: Final = {
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be on or off",
+}
 """Instead of pydantic's own, by its type of error."""
 
 Network = IPv4Network | IPv6Network
@@ -58,6 +63,10 @@ def _url_of(*schemes: str, example: str) -> AfterValidator:
 
 
 _is_host: Final = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?").fullmatch
+_is_header: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~\-]+:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?").fullmatch
+_is_collector: Final = re.compile(
+    r"https?://([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~%/\-]*)?"
+).fullmatch
 _is_public: Final = re.compile(r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%/\-]*)?").fullmatch
 
 
@@ -78,6 +87,37 @@ def _media(url: str | None) -> str | None:
     if find_spec("obstore") is None:
         raise ValueError("needs the extra named media: install marquee[media]")
     return url
+
+
+def _collector(url: str | None) -> str | None:
+    """Where traces are sent; the path that OTLP has for them is added where it is not named."""
+    if url is None:
+        return None
+    if not _is_collector(url):
+        raise ValueError("must look like http://collector:4318")
+    if not _is_installed("opentelemetry.exporter.otlp.proto.http"):
+        raise ValueError("needs the extra named traces: install marquee[traces]")
+    return url if url.endswith(TRACES_PATH) else f"{url.rstrip('/')}{TRACES_PATH}"
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what it lies in
+        return False
+
+
+def _headers(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    headers = tuple((name.strip(), unquote(text.strip())) for name, _, text in _pairs(value))
+    if not all(_is_header(f"{name}:{text}") for name, text in headers):
+        raise ValueError("must look like name=value,name=value")
+    return headers
+
+
+def _pairs(value: str) -> Iterator[tuple[str, str, str]]:
+    return (part.partition("=") for part in value.split(",") if part.strip())
 
 
 def _networks(value: object) -> object:
@@ -149,6 +189,11 @@ class Config(BaseSettings):
     workers: Annotated[int, AfterValidator(_single)] = 1
     smtp_url: Annotated[str | None, _url_of("smtp", "smtps", example="smtp://user:password@host:25")] = None
     media_url: Annotated[str | None, AfterValidator(_media)] = Field(default=None, repr=False)
+    otlp_url: Annotated[str | None, AfterValidator(_collector)] = Field(default=None, repr=False)
+    otlp_headers: Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_headers)] = Field(
+        default=(), repr=False
+    )
+    trace_ratio: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
     payment_provider: Annotated[str, AfterValidator(_known_provider)] = "sandbox"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"

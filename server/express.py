@@ -24,7 +24,7 @@ from server.asking import keyed, problem
 from server.auth.identity import Identity
 from server.errors import PROBLEM_TYPE, Problem
 from server.idempotency import HEADER, acceptable_key
-from server.keys import CLOCK, CONFIG, LIFE, PACES, REGISTRY, TELEMETRY, TOKENS
+from server.keys import CLOCK, CONFIG, EXPRESS, LIFE, PACES, REGISTRY, TELEMETRY, TOKENS
 from server.middleware import RequestIds, noted
 from server.requests import BODY_BYTES_MAX, parse_json
 from server.responses import JSON_TYPE, NO_STORE, UNREAD_BYTES_MAX, Kind, whole
@@ -239,7 +239,7 @@ class Runner(web.AppRunner):
     """Runs an application whose connections are ours."""
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), Express(self.app))
+        return _Server(await super()._make_server(), self.app[EXPRESS](self.app))
 
 
 class _Server(web.Server):

@@ -1,7 +1,7 @@
 """The typed keys under which `server/app.py` hands its resources to handlers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.auth.tokens import Tokens
     from server.config import Config
     from server.errands import Errands
+    from server.express import Express
     from server.kept import Kept
     from server.letters import Post, Texts
     from server.life import Life
@@ -37,6 +38,7 @@ DARKROOM: Final[web.AppKey[asyncio.Semaphore]] = web.AppKey("darkroom", asyncio.
 PLANNING: Final[web.AppKey[asyncio.Semaphore]] = web.AppKey("planning", asyncio.Semaphore)
 POOL: Final[web.AppKey["asyncpg.Pool[asyncpg.Record]"]] = web.AppKey("pool")
 CLOCK: Final[web.AppKey["Clock"]] = web.AppKey("clock")
+EXPRESS: Final[web.AppKey["Callable[[web.Application], Express]"]] = web.AppKey("express")
 DOCUMENTS: Final[web.AppKey["Documents"]] = web.AppKey("documents")
 REGISTRY: Final[web.AppKey["Showtimes"]] = web.AppKey("registry")
 ERRANDS: Final[web.AppKey["Errands"]] = web.AppKey("errands")

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -84,6 +85,9 @@ def test_one_message_names_every_wrong_setting(bare: pytest.MonkeyPatch) -> None
         "MARQUEE_WORKERS": ("2", "must be 1: this version runs as one process"),
         "MARQUEE_PAYMENT_PROVIDER": ("stripe", "must be sandbox"),
         "MARQUEE_JWT_SECRET": ("short", "must be at least 32 bytes long"),
+        "MARQUEE_OTLP_URL": ("collector:4318", "must look like http://collector:4318"),
+        "MARQUEE_OTLP_HEADERS": ("authorization", "must look like name=value,name=value"),
+        "MARQUEE_TRACE_RATIO": ("often", "must be a number"),
         "MARQUEE_PROT": ("8080", "is not a setting"),
         "MARQUEE_NATS_URL": ("nats://x", "belongs to a part that this version does not have"),
     }
@@ -95,6 +99,45 @@ def test_one_message_names_every_wrong_setting(bare: pytest.MonkeyPatch) -> None
     for name, (_, words) in wrong.items():
         assert any(line.startswith(f"  {name} ") and words in line for line in lines), (name, lines)
     assert len(lines) == len(wrong)
+
+
+def test_a_collector_is_an_address_with_headers_and_a_ratio(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("MARQUEE_OTLP_URL", "http://[::1]:4318")
+    bare.setenv("MARQUEE_OTLP_HEADERS", "authorization=Basic%20a=, x-scope=1")
+    bare.setenv("MARQUEE_TRACE_RATIO", "0.05")
+    settings = load()
+    assert settings.otlp_url == "http://[::1]:4318/v1/traces"
+    assert settings.otlp_headers == (("authorization", "Basic a="), ("x-scope", "1"))
+    assert settings.trace_ratio == 0.05
+    assert "Basic" not in repr(settings)
+    for named, used in (("/otlp/", "/otlp/v1/traces"), ("/v1/traces", "/v1/traces")):
+        bare.setenv("MARQUEE_OTLP_URL", f"https://collector.example{named}")
+        assert load().otlp_url == f"https://collector.example{used}"
+
+
+@pytest.mark.parametrize("url", ["ftp://collector", "http://", "http://me:secret@collector", "http://collector?a=b"])
+def test_what_is_no_collector_is_refused(bare: pytest.MonkeyPatch, url: str) -> None:
+    bare.setenv("MARQUEE_OTLP_URL", url)
+    with pytest.raises(SettingsRefused, match="MARQUEE_OTLP_URL must look like http://collector:4318"):
+        load()
+
+
+@pytest.mark.parametrize("headers", ["a b=c", "a=c%0d%0aevil: 1", "a=", "=b", "a=é"])
+def test_a_header_that_could_not_be_sent_is_refused(bare: pytest.MonkeyPatch, headers: str) -> None:
+    bare.setenv("MARQUEE_OTLP_HEADERS", headers)
+    with pytest.raises(SettingsRefused, match="MARQUEE_OTLP_HEADERS must look like name=value"):
+        load()
+
+
+def test_a_collector_needs_the_extra(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("MARQUEE_OTLP_URL", "http://collector:4318")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]:
+        bare.delitem(sys.modules, name)
+    bare.setitem(sys.modules, "opentelemetry", None)
+    with pytest.raises(
+        SettingsRefused, match=r"MARQUEE_OTLP_URL needs the extra named traces: install marquee\[traces\]"
+    ):
+        load()
 
 
 def test_a_refused_secret_is_not_shown(bare: pytest.MonkeyPatch) -> None:
