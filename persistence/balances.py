@@ -5,7 +5,7 @@ something else than the bookings, that more was taken or returned than there was
 Where nothing is open, it follows that captured − refunded = what live bookings are worth + what the house kept.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,13 +75,12 @@ def _of_booking(state: SeatMap, booking_id: str, rows: list[Row]) -> Iterator[Fa
             yield f"{account} of booking {booking_id}", f"{expected}", f"{found}"
 
 
-def _of_payment(where: str, rows: list[Row], jobs: Iterable[Row]) -> Iterator[Fault]:
+def _of_payment(where: str, rows: list[Row], open_jobs: Collection[Row]) -> Iterator[Fault]:
     for account in Account:
         found = balance(account, rows)
         if found < 0:
             yield f"{account} of {where}", "nothing below 0", f"{found}"
     posted = {row["ref"] for row in rows}
-    open_jobs = [job for job in jobs if job["state"] not in _ENDED]
     owed = sum(
         orjson.loads(job["payload"])["amount"]
         for job in open_jobs
@@ -109,9 +108,9 @@ def _change(account: Account, row: Row) -> int:
 
 
 def _by_payment(jobs: Iterable[Row]) -> Mapping[str, list[Row]]:
-    """The jobs that move money, by the payment they are about."""
+    """The jobs that are still to move money, by the payment they are about. What ended may have lost its payload."""
     found: dict[str, list[Row]] = {}
     for job in jobs:
-        if job["topic"] in ("refund", "capture"):
+        if job["topic"] in ("refund", "capture") and job["state"] not in _ENDED:
             found.setdefault(orjson.loads(job["payload"])["payment_id"], []).append(job)
     return found

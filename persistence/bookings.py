@@ -67,6 +67,7 @@ class StoredBooking:
     expires_at: Instant
     confirmed_at: Instant | None
     ended_at: Instant | None
+    reason: str
     lines: tuple[Line, ...]
     tickets: tuple[Ticket, ...]
     showtime: BookedShowtime
@@ -74,10 +75,22 @@ class StoredBooking:
 
 @dataclass(frozen=True, slots=True)
 class BookingFilter:
-    """Which of an owner's bookings. `after` is (created, id) of the last one seen; the newest come first."""
+    """Which bookings. `after` is (created, id) of the last one seen; the newest come first.
 
-    owner: str
+    `user` is an account's id or an address: that of an account, or the one given with the booking.
+    """
+
+    owner: str | None = None
+    user: str | None = None
     status: str | None = None
+    payment: str | None = None
+    reference: str | None = None
+    showtime_id: str | None = None
+    movie_id: str | None = None
+    theatre_id: str | None = None
+    theatre_ids: tuple[str, ...] | None = None
+    since: Instant | None = None
+    until: Instant | None = None
     ending_after: Instant | None = None
     ending_before: Instant | None = None
     after: tuple[Instant, str] | None = None
@@ -85,7 +98,7 @@ class BookingFilter:
 
 _SELECT: Final = """
     SELECT b.booking_id, b.reference, b.hold_id, b.owner, b.status, b.currency, b.paid, b.refunded, b.payment_id,
-           b.payment_status, b.created_at, b.expires_at, b.confirmed_at, b.ended_at,
+           b.payment_status, b.created_at, b.expires_at, b.confirmed_at, b.ended_at, b.reason,
            s.id AS showtime_id, s.starts_at, s.ends_at, s.status AS showtime_status, s.language, s.format,
            m.id AS movie_id, m.title, m.poster_url, t.id AS theatre_id, t.name AS theatre_name, t.city, t.time_zone,
            c.id AS screen_id, c.name AS screen_name, seats.lines
@@ -107,22 +120,52 @@ async def booking(connection: Executor, booking_id: str) -> StoredBooking | None
 
 
 async def bookings(connection: Executor, wanted: BookingFilter, limit: int) -> list[StoredBooking]:
-    """An owner's bookings, the newest first."""
-    created_at, after_id = wanted.after or (None, None)
+    """The newest first."""
+    where, arguments = _conditions(wanted)
     rows = await connection.fetch(
-        f"""
-        {_SELECT}
-        WHERE b.owner = $1
-          AND ($2::text IS NULL OR b.status = $2)
-          AND ($3::timestamptz IS NULL OR s.ends_at > $3)
-          AND ($4::timestamptz IS NULL OR s.ends_at <= $4)
-          AND ($5::timestamptz IS NULL OR b.created_at < $5 OR (b.created_at = $5 AND b.booking_id > $6::uuid))
-        ORDER BY b.created_at DESC, b.booking_id LIMIT $7
-        """,
-        wanted.owner, wanted.status, _moment(wanted.ending_after), _moment(wanted.ending_before),
-        _moment(created_at), after_id, limit,
+        f"{_SELECT} WHERE {where} ORDER BY b.created_at DESC, b.booking_id LIMIT ${len(arguments) + 1}",
+        *arguments, limit,
     )  # fmt: skip
     return [_booking(row) for row in rows]
+
+
+def _conditions(wanted: BookingFilter) -> tuple[str, list[object]]:
+    """Only what is asked for, so that each question is planned for itself."""
+    said: list[tuple[str, object]] = [
+        ("b.owner = $%d", wanted.owner),
+        (_OF_ADDRESS if "@" in (wanted.user or "") else "b.owner = $%d", wanted.user),
+        ("b.status = $%d", wanted.status),
+        ("b.payment_status = $%d", wanted.payment),
+        ("b.reference = upper($%d)", wanted.reference),
+        ("b.showtime_id = $%d", wanted.showtime_id),
+        ("s.movie_id = $%d", wanted.movie_id),
+        ("c.theatre_id = $%d", wanted.theatre_id),
+        ("c.theatre_id = ANY($%d::uuid[])", wanted.theatre_ids),
+        ("b.created_at >= $%d", _moment(wanted.since)),
+        ("b.created_at < $%d", _moment(wanted.until)),
+        ("s.ends_at > $%d", _moment(wanted.ending_after)),
+        ("s.ends_at <= $%d", _moment(wanted.ending_before)),
+    ]
+    asked = [(condition, value) for condition, value in said if value is not None]
+    where = [condition.replace("%d", str(number)) for number, (condition, _) in enumerate(asked, 1)]
+    arguments = [value for _, value in asked]
+    if wanted.after is not None:
+        created_at, after_id = wanted.after
+        at, last = len(arguments) + 1, len(arguments) + 2
+        where.append(f"(b.created_at < ${at} OR (b.created_at = ${at} AND b.booking_id > ${last}::uuid))")
+        arguments += [moment(created_at), after_id]
+    return " AND ".join(where) or "true", arguments
+
+
+_OF_ADDRESS: Final = """(b.owner IN (SELECT id::text FROM account WHERE email = lower($%d))
+    OR b.booking_id IN (SELECT booking_id FROM booking_contact WHERE lower(email) = lower($%d)))"""
+
+
+_KINDS: Final = [
+    "booking_placed", "payment_started", "booking_confirmed", "refund_decided", "booking_expired",
+    "booking_cancelled", "refund_granted",
+]  # fmt: skip
+"""Events about one booking, whose id is the first word after the cause."""
 
 
 async def history(connection: Executor, showtime_id: str, booking_id: str) -> list[Record]:
@@ -130,14 +173,25 @@ async def history(connection: Executor, showtime_id: str, booking_id: str) -> li
     rows = await connection.fetch(
         """
         SELECT version, to_millis(at), key::text, schema, kind, body FROM event
-        WHERE showtime_id = $1 AND body->>1 = $2
-          AND kind IN ('booking_placed', 'payment_started', 'booking_confirmed', 'refund_decided', 'booking_expired',
-                       'booking_cancelled')
+        WHERE showtime_id = $1 AND body->>1 = $2 AND kind = ANY($3::text[])
         ORDER BY version
         """,
-        showtime_id, booking_id,
+        showtime_id, booking_id, _KINDS,
     )  # fmt: skip
     return [codec.decode(*row) for row in rows]
+
+
+async def trail(connection: Executor, showtime_id: str, booking_id: str) -> list[tuple[Record, str]]:
+    """Everything the log says about a booking, oldest first, each record with a hash of it as it is stored."""
+    rows = await connection.fetch(
+        """
+        SELECT version, to_millis(at), key::text, schema, kind, body,
+            encode(sha256(convert_to(concat_ws('|', version, to_millis(at), kind, body), 'UTF8')), 'hex')
+        FROM event WHERE showtime_id = $1 AND body->>1 = $2 AND kind = ANY($3::text[]) ORDER BY version
+        """,
+        showtime_id, booking_id, _KINDS,
+    )  # fmt: skip
+    return [(codec.decode(*row[:6]), row[6]) for row in rows]
 
 
 async def records_after(connection: Executor, showtime_id: str, version: int, limit: int) -> list[Record]:
@@ -193,6 +247,7 @@ def _booking(row: asyncpg.Record) -> StoredBooking:
         expires_at=instant(row["expires_at"]),
         confirmed_at=_instant(row["confirmed_at"]),
         ended_at=_instant(row["ended_at"]),
+        reason=row["reason"],
         lines=tuple(_line(*values) for values in lines),
         tickets=tuple(Ticket(values[6], values[0]) for values in lines if values[6]),
         showtime=BookedShowtime(

@@ -80,6 +80,7 @@ from server.payments.sandbox import Sandbox
 from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
 from server.rest import (
+    admin_bookings,
     admin_movies,
     admin_prices,
     admin_schedule,
@@ -148,6 +149,7 @@ MODULES: Final = (
     preferences,
     users,
     applications,
+    admin_bookings,
     admin_schedule,
     admin_screens,
     admin_seats,

@@ -4,6 +4,7 @@ Answers are rendered from the records a command caused, so that a retry, also af
 hold is rendered for every click of every customer, so this file makes plain dicts and nothing else.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -403,6 +404,17 @@ def refund(event: e.BookingCancelled) -> Json | None:
     return _refund(event) if event.refund else None
 
 
+def refunded(event: e.Event, states: Mapping[str, str]) -> Json | None:
+    """The money that goes back because of any event, and how far it is."""
+    match event:
+        case e.BookingCancelled(refund=amount) | e.RefundGranted(refund=amount) | e.RefundDecided(amount=amount):
+            if not amount:
+                return None
+            amounts = money(amount, event.currency)
+            return {"id": event.refund_id, "amount": amounts, "status": states[event.refund_id]}
+    return None
+
+
 def _refund(event: e.BookingCancelled | e.RefundGranted) -> Json:
     return {"id": event.refund_id, "amount": money(event.refund, event.currency), "status": "pending"}
 
@@ -439,14 +451,26 @@ def standing(state: SeatMap, records: Sequence[Record] = ()) -> Json:
 
 def _showtime_cancelled(reply: Reply, command: c.CancelShowtime) -> Answer:
     ended = [record.event for record in reply.records if isinstance(record.event, e.BookingCancelled)]
-    currency = reply.state.terms.tariff.currency
     return 202, {
         "showtime_id": reply.state.showtime_id,
         "seq": reply.records[-1].version,
         "status": reply.state.status.value,
+        **cancellation_progress(ended, reply.state.terms.tariff.currency),
+    }
+
+
+def cancellation_progress(
+    ended: Sequence[e.BookingCancelled], currency: str, states: Mapping[str, str] | None = None
+) -> Json:
+    """How many bookings ended with their showtime, and how far their refunds are. Without `states`, none has begun."""
+    owed = [event for event in ended if event.refund]
+    by_state = Counter("pending" if states is None else states[event.refund_id] for event in owed)
+    return {
         "bookings": len(ended),
-        "refunds": sum(1 for event in ended if event.refund),
-        "refunded": money(sum(event.refund for event in ended), currency),
+        "refunded": by_state["succeeded"],
+        "failed": by_state["failed"],
+        "pending": by_state["pending"],
+        "amount": money(sum(event.refund for event in owed), currency),
     }
 
 

@@ -24,6 +24,7 @@ from actors.seatmap.commands import (
 )
 from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import BookingStatus, SeatMap, SeatState
+from persistence import refunds
 from persistence.bookings import theatre_of
 from server import wire
 from server.asking import ask, cause, problem
@@ -84,15 +85,25 @@ class SeatsChanged(Standing):
     results: list[SeatResult]
 
 
-class ShowtimeEnded(TypedDict):
-    """A cancelled showtime: how many bookings ended with it, and how much money goes back."""
+class CancellationProgress(TypedDict):
+    """How many bookings ended with their showtime, and how many of their refunds are paid, given up or under way.
+
+    `amount` is what goes back to all of them together.
+    """
 
     showtime_id: Uuid
+    bookings: int
+    refunded: int
+    failed: int
+    pending: int
+    amount: Money
+
+
+class ShowtimeEnded(CancellationProgress):
+    """A showtime that has just been cancelled."""
+
     seq: int
     status: ShowtimeStatus
-    bookings: int
-    refunds: int
-    refunded: Money
 
 
 class HeldSeats(TypedDict):
@@ -172,6 +183,17 @@ async def cancel_showtime(request: web.Request) -> web.Response:
     return await ask(request, showtime_id, CancelShowtime(who, asked.reason))
 
 
+async def show_cancellation(request: web.Request) -> web.Response:
+    """Everybody is refunded by a job of their own, so that this goes on after a restart where it was."""
+    showtime_id, _ = await _staff(request, BOX_OFFICE, MANAGER, ADMIN)
+    found = await refunds.cancellation(request.app[POOL], showtime_id)
+    if found is None:
+        raise Problem(404, "cancellation_not_found", "This showtime has not been cancelled.")
+    currency = (await request.app[REGISTRY].actor(showtime_id)).snapshot.terms.tariff.currency
+    progress = wire.cancellation_progress(found.cancelled, currency, found.refunds)
+    return answer({"showtime_id": showtime_id, **progress})
+
+
 async def release_hold(request: web.Request) -> web.Response:
     """Take seats away from somebody who holds them."""
     showtime_id, caller = await _staff(request, BOX_OFFICE, MANAGER, ADMIN)
@@ -241,6 +263,10 @@ OPERATIONS: Final = (
         "POST", f"{_SHOWTIME}/cancel", cancel_showtime, "Cancel a showtime; everybody who paid gets the money back.",
         access=_MANAGERS, answers={202: ShowtimeEnded}, asks=Ending, key_required=True, remembers=True,
         problems=("out_of_scope", "already_cancelled", "already_started"),
+    ),
+    Operation(
+        "GET", f"{_SHOWTIME}/cancellation", show_cancellation, "How far the refunds of a cancelled showtime are.",
+        access=_SELLERS, answers={200: CancellationProgress}, problems=("out_of_scope", "cancellation_not_found"),
     ),
     Operation(
         "GET", f"{_SHOWTIME}/live", show_live, "Who holds what and until when, and how busy the showtime is.",

@@ -13,21 +13,20 @@ from typing_extensions import TypedDict
 
 from actors.ids import mint_in
 from actors.ports import Rejected
-from actors.seatmap import refunds
 from actors.seatmap.bookings import own_booking
 from actors.seatmap.commands import ActorKind, BookSeats, CancelBooking, Cause, PlaceBooking
-from actors.seatmap.events import BookingCancelled, BookingConfirmed, BookingPlaced, PaymentStarted, Record
+from actors.seatmap.events import BookingPlaced
+from actors.seatmap.refunds import offer
 from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import Booking, BookingStatus, SeatMap
 from actors.showtime import Reply, ShowtimeActor
-from persistence import bookings, promos
-from persistence.bookings import BookedShowtime, BookingFilter, Contact, StoredBooking
-from persistence.codec import kind_of
+from persistence import bookings, promos, refunds
+from persistence.bookings import BookingFilter, Contact
 from persistence.payments import Payment, SandboxOrder
-from persistence.programme import business_date
 from server import wire
 from server.asking import actor_behind, actor_of, ask, cause, problem, respond
 from server.auth.identity import ADMIN, BOX_OFFICE, GUEST, MANAGER, Identity, require
+from server.booking_cards import BookingCard, Chapter, card, chapter, place_of
 from server.errors import Problem, invalid, not_found
 from server.idempotency import idempotent
 from server.keys import CLOCK, POOL, REGISTRY, TILL
@@ -41,16 +40,12 @@ from server.shapes import (
     Booking as BookingBody,
 )
 from server.shapes import (
-    BookingFacts,
     CancelledBooking,
-    Day,
     Listed,
-    LocalTime,
     Money,
     PolicyLine,
     Refund,
     SeatLabel,
-    ShowtimeStatus,
     Time,
     Uuid,
 )
@@ -111,71 +106,19 @@ class QuoteQuery(Query):
     seats: Annotated[str, Field(max_length=600)] = ""
 
 
-class BookedMovie(TypedDict):
-    id: Uuid
-    title: str
-    poster_url: str | None
-
-
-class BookedTheatre(TypedDict):
-    id: Uuid
-    name: str
-    city: str
-    time_zone: str
-
-
-class BookedScreen(TypedDict):
-    id: Uuid
-    name: str
-
-
-class Visit(TypedDict):
-    """Where and when a booking is for."""
-
-    id: Uuid
-    starts_at: Time
-    starts_at_local: LocalTime
-    business_date: Day
-    ends_at: Time
-    status: ShowtimeStatus
-    language: str
-    format: str
-    movie: BookedMovie
-    theatre: BookedTheatre
-    screen: BookedScreen
-
-
-class BookingCard(BookingFacts):
-    """A booking in a list."""
-
-    showtime: Visit
-    created_at: Time
-    refunded: NotRequired[Money]
-
-
 class ContactGiven(TypedDict):
     email: str
     name: NotRequired[str]
     phone: NotRequired[str]
 
 
-class Chapter(TypedDict):
-    """One event of a booking's life, without what only the house may know."""
-
-    seq: int
-    at: Time
-    event: str
-    by: Literal["customer", "staff", "provider", "system"]
-    amount: NotRequired[Money]
-    seats: NotRequired[list[SeatLabel]]
-    refund: NotRequired[Refund | None]
-    reason: NotRequired[str]
-
-
 class BookingPage(BookingCard):
     """A booking with whom to write to and what happened to it."""
 
     contact: ContactGiven | None
+    refund: Refund | None
+    """The latest money that goes back, and how far it is."""
+
     history: list[Chapter]
 
 
@@ -229,7 +172,7 @@ async def show_all(request: web.Request) -> web.Response:
         status=query.status,
         ending_after=now if query.when == "upcoming" else None,
         ending_before=now if query.when == "past" else None,
-        after=_place_of(cursor),
+        after=place_of(cursor),
     )
     found = await bookings.bookings(request.app[POOL], wanted, query.limit + 1)
     shown = found[: query.limit]
@@ -246,7 +189,10 @@ async def show(request: web.Request) -> web.Response:
     contact = await bookings.contact(pool, booking_id)
     body = card(stored)
     body["contact"] = None if contact is None else {name: value for name, value in _plain(contact).items() if value}
-    body["history"] = [_chapter(record) for record in await bookings.history(pool, stored.showtime.id, booking_id)]
+    records = await bookings.history(pool, stored.showtime.id, booking_id)
+    returned = await refunds.states(pool, refunds.refund_ids([record.event for record in records]))
+    body["history"] = history = [chapter(record, returned) for record in records]
+    body["refund"] = next((told["refund"] for told in reversed(history) if told.get("refund")), None)
     return answer(body)
 
 
@@ -349,27 +295,6 @@ def mint_reference() -> str:
     """Eight signs that one can read out on the telephone."""
     bits = int.from_bytes(os.urandom(5))
     return "".join(REFERENCE_LETTERS[bits >> shift & 31] for shift in range(0, 40, 5))
-
-
-def card(stored: StoredBooking) -> dict[str, Any]:
-    """A booking in a list."""
-    pending = stored.status == BookingStatus.PENDING_PAYMENT.value
-    body = wire.booking_body(
-        _showtime(stored.showtime),
-        booking_id=stored.id,
-        reference=stored.reference,
-        hold_id=stored.hold_id,
-        status=stored.status,
-        lines=stored.lines,
-        currency=stored.currency,
-        tickets=stored.tickets if stored.status == BookingStatus.CONFIRMED.value else (),
-        expires_at=stored.expires_at if pending else None,
-        payment={"id": stored.payment_id or None, "status": stored.payment_status},
-    )
-    body["created_at"] = rfc3339(stored.created_at)
-    if stored.refunded:
-        body["refunded"] = money(stored.refunded, stored.currency)
-    return body
 
 
 async def _wanted(
@@ -492,69 +417,18 @@ def _own(state: SeatMap, who: Cause, booking_id: str) -> Booking:
 def _quote(state: SeatMap, booked: Booking, named: list[str], now: int) -> dict[str, Any]:
     currency = booked.currency
     lines = [line for line in booked.lines if not named or line.seat in named]
-    offer = refunds.offer(state, booked, lines, now)
-    step = offer.step
+    offered = offer(state, booked, lines, now)
+    step = offered.step
     return {
         "booking_id": booked.id,
         "seats": [line.seat for line in lines],
-        "refund": money(offer.refund, currency),
-        "fee": money(offer.worth - offer.refund, currency),
+        "refund": money(offered.refund, currency),
+        "fee": money(offered.worth - offered.refund, currency),
         "policy_line": None if step is None else wire.policy_line(step, currency),
-        "moved": offer.moved,
-        "deadline": rfc3339(offer.until),
+        "moved": offered.moved,
+        "deadline": rfc3339(offered.until),
     }
-
-
-def _showtime(showtime: BookedShowtime) -> dict[str, Any]:
-    return {
-        "id": showtime.id,
-        "starts_at": rfc3339(showtime.starts_at),
-        "starts_at_local": showtime.local_start.isoformat(timespec="seconds"),
-        "business_date": business_date(showtime.starts_at, showtime.time_zone),
-        "ends_at": rfc3339(showtime.ends_at),
-        "status": showtime.status,
-        "language": showtime.language,
-        "format": showtime.format,
-        "movie": {
-            "id": showtime.movie_id,
-            "title": showtime.movie_title,
-            "poster_url": showtime.movie_poster_url,
-        },
-        "theatre": {
-            "id": showtime.theatre_id,
-            "name": showtime.theatre_name,
-            "city": showtime.theatre_city,
-            "time_zone": showtime.time_zone,
-        },
-        "screen": {"id": showtime.screen_id, "name": showtime.screen_name},
-    }
-
-
-def _chapter(record: Record) -> dict[str, Any]:
-    """One event of a booking's life, without what only the house may know."""
-    event = record.event
-    told: dict[str, Any] = {
-        "seq": record.version,
-        "at": rfc3339(record.at),
-        "event": kind_of(event),
-        "by": record.cause.kind.value,
-    }
-    if isinstance(event, PaymentStarted | BookingConfirmed):
-        told["amount"] = money(event.amount, event.currency)
-    elif isinstance(event, BookingCancelled):
-        told["seats"] = list(event.seats)
-        told["refund"] = wire.refund(event)
-        told["reason"] = event.reason
-    return told
 
 
 def _plain(contact: Contact) -> dict[str, str]:
     return {"email": contact.email, "name": contact.name, "phone": contact.phone}
-
-
-def _place_of(cursor: Cursor | None) -> tuple[int, str] | None:
-    if cursor is None:
-        return None
-    if not cursor.key.isdigit() or len(cursor.key) > 14:
-        raise invalid("cursor", "This cursor was not made by this server.")
-    return int(cursor.key), cursor.id

@@ -198,6 +198,11 @@ POST   /api/v1/admin/showtimes/{showtime_id}/sales/open              MA      403
 POST   /api/v1/admin/showtimes/{showtime_id}/sales/close             MA      403
 POST   /api/v1/admin/showtimes/{showtime_id}/holds/{hold_id}/release BMA     403
 POST   /api/v1/admin/showtimes/{showtime_id}/cancel                  MA      403
+GET    /api/v1/admin/showtimes/{showtime_id}/cancellation            BMA     403
+GET    /api/v1/admin/bookings                                        BMA
+POST   /api/v1/admin/bookings/{booking_id}/refund                    MA      403
+PUT    /api/v1/admin/bookings/{booking_id}/status                    MA      403
+GET    /api/v1/admin/bookings/{booking_id}/audit                     MA      403
 DELETE /api/v1/admin/showtimes/{showtime_id}                         MA      403
 """
 
@@ -265,6 +270,10 @@ class Stage:
                 return {"booking_id": t["booking_id"]} if "sandbox" not in path else None
             case "POST", "/admin/showtimes/{showtime_id}/cancel":
                 return {"reason": "a power cut"}
+            case "POST", "/admin/bookings/{booking_id}/refund":
+                return {"amount": 1, "reason": "noise"}
+            case "PUT", "/admin/bookings/{booking_id}/status":
+                return {"status": "expired", "reason": "a test"}
             case "POST", "/admin/showtimes":
                 return {"movie_id": t["movie_id"], "screen_id": t["screen_id"], "starts_at": "2050-01-01T12:00:00Z"}
             case "POST", "/admin/screens":

@@ -144,7 +144,7 @@ async def cancel_one(office: Office, showtime_id: str, bob: Any) -> None:
     assert (await office.manager.delete(path)).status == 409
     asked = {"reason": "The projector is broken."}
     told = await expect(await office.manager.post(f"{path}/cancel", asked, key=fresh_key()), 202)
-    assert (told["bookings"], told["refunded"]["amount"]) == (1, bought["total"]["amount"])
+    assert (told["bookings"], told["amount"]) == (1, bought["total"])
     assert (await expect(await bob.get(f"/bookings/{bought['id']}"), 200))["status"] == "cancelled"
     instead = await office.add(before["starts_at"], screen_id=before["screen_id"])
     assert (await office.manager.delete(f"/admin/showtimes/{instead['id']}")).status == 204
