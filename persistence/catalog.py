@@ -44,7 +44,7 @@ class Movie:
 
 @dataclass(frozen=True, slots=True)
 class MovieFilter:
-    """What to list. `after` is (lower-case title, id) of the last one seen."""
+    """What to list. `after` is (sort key, id) of the last one seen."""
 
     text: str | None = None
     genre: str | None = None
@@ -112,42 +112,61 @@ class LayoutRow:
 _UPCOMING = """
     SELECT count(*) FROM showtime s WHERE s.movie_id = m.id AND s.status = 'scheduled' AND s.starts_at > $1"""
 
-MOVIES = f"""
-    SELECT m.*, lower(m.title) AS key, upcoming.count AS upcoming,
+
+def _films(source: str, key: str) -> str:
+    return f"""
+    SELECT m.*, {key} AS key, upcoming.count AS upcoming,
         CASE WHEN m.end_date < $2 THEN 'ended'
              WHEN m.release_date > $2 THEN 'coming_soon'
              WHEN upcoming.count > 0 THEN 'now_showing'
              WHEN m.release_date IS NULL THEN 'coming_soon'
              WHEN m.end_date IS NOT NULL OR m.release_date > $2 - {NEW_DAYS} THEN 'now_showing'
              ELSE 'ended' END AS status
-    FROM movie m CROSS JOIN LATERAL ({_UPCOMING}) upcoming"""
+    FROM {source} CROSS JOIN LATERAL ({_UPCOMING}) upcoming"""
+
+
+MOVIES = _films("movie m", "m.folded")
+"""$1 and $2 are now, as a moment and as a day. By `key` they are in the order of their titles."""
+
+_MEANT = _films("films_meant($3, $6) f JOIN movie m ON m.id = f.id", 'f.key COLLATE "C"')
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+def found_by(text: str | None) -> str:
+    """Films by title, or those that a text means with the best match first.
+
+    The text is $3, the key and id of the last one seen are $4 and $5, and $6 is a state of publication.
+    """
+    films, key, found = (
+        (MOVIES, "m.folded", "$3::text IS NULL") if text is None else (_MEANT, 'f.key COLLATE "C"', "true")
+    )
+    # Without an OR the index is read from the right place, whether there is a last one or not.
+    return f"""
+        {films} WHERE {found} AND ({key}, m.id) > (coalesce($4::text, ''), coalesce($5::uuid, '{_NOBODY}'))
+            AND ($6::text IS NULL OR m.publication = $6)"""
 
 
 async def movies(connection: Executor, wanted: MovieFilter, now: Instant, limit: int) -> list[Movie]:
-    """Published films by title."""
-    after_title, after_id = wanted.after or (None, None)
+    """Published films by title, or by how well they match a text."""
+    after_key, after_id = wanted.after or (None, None)
     at = moment(now)
     rows = await connection.fetch(
         f"""
-        SELECT * FROM ({MOVIES}
-            WHERE m.publication = 'published'
-              AND ($3::text IS NULL OR position(lower($3) IN lower(m.title)) > 0
-                   OR word_similarity(lower($3), lower(m.title)) > 0.35)
-              AND ($4::text IS NULL OR lower($4) = ANY(SELECT lower(g) FROM unnest(m.genres) g))
-              AND ($5::text IS NULL OR lower($5) = ANY(SELECT lower(l) FROM unnest(m.languages) l))
-              AND (($6::date IS NULL AND $7::text IS NULL) OR EXISTS (
+        SELECT * FROM ({found_by(wanted.text)}
+              AND ($7::text IS NULL OR lower($7) = ANY(SELECT lower(g) FROM unnest(m.genres) g))
+              AND ($8::text IS NULL OR lower($8) = ANY(SELECT lower(l) FROM unnest(m.languages) l))
+              AND (($9::date IS NULL AND $10::text IS NULL) OR EXISTS (
                     SELECT FROM showtime s JOIN screen c ON c.id = s.screen_id JOIN theatre t ON t.id = c.theatre_id
                     WHERE s.movie_id = m.id AND s.status NOT IN ('draft', 'cancelled')
-                      AND ($7::text IS NULL OR lower(t.city) = lower($7))
-                      AND CASE WHEN $6::date IS NULL THEN s.ends_at > $1
-                               ELSE (s.starts_at AT TIME ZONE t.time_zone - interval '6 hours')::date = $6 END))
-              AND ($8::text IS NULL OR (lower(m.title), m.id) > ($8, $9::uuid))
+                      AND ($10::text IS NULL OR fold(t.city) = fold($10))
+                      AND CASE WHEN $9::date IS NULL THEN s.ends_at > $1
+                               ELSE (s.starts_at AT TIME ZONE t.time_zone - interval '6 hours')::date = $9 END))
         ) movie
-        WHERE $10::text IS NULL OR status = $10
-        ORDER BY key, id LIMIT $11
+        WHERE $11::text IS NULL OR status = $11
+        ORDER BY key, id LIMIT $12
         """,
-        at, at.date(), wanted.text, wanted.genre, wanted.language, wanted.day, wanted.city, after_title, after_id,
-        wanted.status, limit,
+        at, at.date(), wanted.text, after_key, after_id, "published", wanted.genre, wanted.language, wanted.day,
+        wanted.city, wanted.status, limit,
     )  # fmt: skip
     return [movie_of(row) for row in rows]
 
@@ -215,8 +234,8 @@ async def theatres(connection: Executor, wanted: TheatreFilter, limit: int) -> l
             SELECT t.*, km.km, CASE WHEN km.km IS NULL THEN lower(t.name)
                 ELSE to_char(km.km, 'FM00000.000000') END AS key
             FROM theatre t CROSS JOIN LATERAL (SELECT {_THEATRE_KM} AS km) km
-            WHERE ($1::text IS NULL OR lower(t.city) = lower($1))
-              AND ($2::text IS NULL OR position(lower($2) IN lower(t.name || ' ' || t.city || ' ' || t.address)) > 0)
+            WHERE ($1::text IS NULL OR fold(t.city) = fold($1))
+              AND ($2::text IS NULL OR position(fold($2) IN fold(t.name || ' ' || t.city || ' ' || t.address)) > 0)
               AND ($3::float8 IS NULL OR km.km <= $5::float8)
         ) theatre
         WHERE $6::text IS NULL OR (key, id) > ($6, $7::uuid)

@@ -49,8 +49,8 @@ async def theatres(connection: Executor, wanted: TheatreSearch, limit: int) -> l
         f"""
         {_THEATRE}
         WHERE ($1::uuid[] IS NULL OR t.id = ANY($1))
-          AND ($2::text IS NULL OR position(lower($2) IN lower(t.name || ' ' || t.city || ' ' || t.address)) > 0)
-          AND ($3::text IS NULL OR lower(t.city) = lower($3))
+          AND ($2::text IS NULL OR position(fold($2) IN fold(t.name || ' ' || t.city || ' ' || t.address)) > 0)
+          AND ($3::text IS NULL OR fold(t.city) = fold($3))
           AND ($4::text IS NULL OR (lower(t.name), t.id) > ($4, $5::uuid))
         ORDER BY lower(t.name), t.id LIMIT $6
         """,

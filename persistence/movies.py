@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from actors.seatmap.terms import Instant
-from persistence.catalog import MOVIES, Movie, movie_of
+from persistence.catalog import MOVIES, Movie, found_by, movie_of
 from persistence.database import Connection, Executor
 from persistence.moments import moment
 
@@ -31,7 +31,7 @@ class HasSales(HasShowtimes):
 
 @dataclass(frozen=True, slots=True)
 class MovieSearch:
-    """What to list. `after` is (lower-case title, id) of the last one seen."""
+    """What to list. `after` is (sort key, id) of the last one seen."""
 
     text: str | None = None
     publication: str | None = None
@@ -39,18 +39,12 @@ class MovieSearch:
 
 
 async def listed(connection: Executor, wanted: MovieSearch, now: Instant, limit: int) -> list[Movie]:
-    """Films by title, published or not."""
-    after_title, after_id = wanted.after or (None, None)
+    """Films by title, or by how well they match a text, published or not."""
+    after_key, after_id = wanted.after or (None, None)
     at = moment(now)
     rows = await connection.fetch(
-        f"""
-        {MOVIES}
-        WHERE ($3::text IS NULL OR position(lower($3) IN lower(m.title)) > 0)
-          AND ($4::text IS NULL OR m.publication = $4)
-          AND ($5::text IS NULL OR (lower(m.title), m.id) > ($5, $6::uuid))
-        ORDER BY lower(m.title), m.id LIMIT $7
-        """,
-        at, at.date(), wanted.text, wanted.publication, after_title, after_id, limit,
+        f"{found_by(wanted.text)} ORDER BY key, m.id LIMIT $7",
+        at, at.date(), wanted.text, after_key, after_id, wanted.publication, limit,
     )  # fmt: skip
     return [movie_of(row) for row in rows]
 

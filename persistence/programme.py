@@ -165,7 +165,7 @@ _CONDITIONS: Final[Mapping[str, str]] = {
     "movie_id": "s.movie_id = {}::uuid",
     "theatre_id": "s.screen_id IN (SELECT id FROM screen WHERE theatre_id = {}::uuid)",
     "screen_id": "s.screen_id = {}::uuid",
-    "city": "lower(t.city) = lower({}::text)",
+    "city": "fold(t.city) = fold({}::text)",
     "since_day": f"s.starts_at >= {{0}}::date - interval '2 days' AND {_BUSINESS_DATE} >= {{0}}::date",
     "until_day": f"s.starts_at < {{0}}::date + interval '2 days' AND {_BUSINESS_DATE} < {{0}}::date",
     "since": "s.starts_at >= from_millis({}::bigint)",
