@@ -228,13 +228,18 @@ async def _verify_showtime(connection: Any, layouts: Layouts, showtime_id: str, 
     differences += _compared(showtime_id, "ledger", _indexed(as_plain(expected.postings), "ref"), from_log)
     for job in expected.jobs:
         found = jobs.get(job.dedupe_key)
-        if found is None or (found["topic"], orjson.loads(found["payload"])) != (job.topic, job.payload):
+        if found is None or found["topic"] != job.topic or _other(found["payload"], job.payload):
             differences.append(Difference(showtime_id, f"job {job.dedupe_key}", f"{job.payload}", f"{found}"))
     differences += _compared_showtime(state, showtime)
     differences += _compared_claims(state, bookings, seats)
     differences += _compared_sales(state, bookings, sales)
     balances.count(ledger.values(), report.money)
     differences += [Difference(showtime_id, *fault) for fault in balances.faults(state, ledger.values(), jobs.values())]
+
+
+def _other(stored: str | None, payload: Mapping[str, object]) -> bool:
+    """Whether a job is about something else. The payload of a finished job is forgotten in time."""
+    return stored is not None and orjson.loads(stored) != payload
 
 
 def _compared_showtime(state: SeatMap, showtime: Mapping[str, Any] | None) -> Iterator[Difference]:

@@ -116,7 +116,8 @@ class PgJournal:
     """`ports.Journal` over PostgreSQL.
 
     `connect` opens the writer's own connection, straight to the server. `heard` is told the database's time after each
-    commit. `on_lost` is called when nobody knows what became of a commit: every actor must then be dropped.
+    commit. `on_lost` is called when nobody knows what became of a commit: every actor must then be dropped; `on_jobs`
+    when job rows were written.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class PgJournal:
         self._limits = limits or JournalLimits()
         self._heard = heard
         self.on_lost = on_lost
+        self.on_jobs: Callable[[], None] = lambda: None
         self._durable_only = durable_only
         self._connection: WriterConnection | None = None
         self._holds_only: Any = None
@@ -428,7 +430,10 @@ class PgJournal:
         started_at = self._clock.monotonic()
         arguments = statements.append_arguments(batch)
         if any(is_projected(pending.records) for pending in batch):
-            row = await self._with_projections.fetchrow(*statements.projection_arguments(batch), *arguments)
+            projections = statements.projection_arguments(batch)
+            row = await self._with_projections.fetchrow(*projections, *arguments)
+            if projections[statements.JOBS_AT] != statements.NO_ROWS:
+                self.on_jobs()
         else:
             row = await self._holds_only.fetchrow(*arguments)
         database_now, fenced = row

@@ -87,8 +87,8 @@ _PROJECTIONS: Final = f"""
         captured = d.captured + excluded.captured, seats_cancelled = d.seats_cancelled + excluded.seats_cancelled,
         refunded = d.refunded + excluded.refunded)
 , projected_job AS (
-    INSERT INTO job (topic, dedupe_key, showtime_id, payload, next_at)
-    SELECT topic, dedupe_key, showtime_id, payload, coalesce(from_millis(due_at), now())
+    INSERT INTO job (topic, dedupe_key, showtime_id, payload, due_at)
+    SELECT topic, dedupe_key, showtime_id, payload, coalesce(from_millis(due_at), 'epoch')
     FROM jsonb_to_recordset($4::text::jsonb) AS r (topic text, dedupe_key text, showtime_id uuid, payload jsonb,
         due_at bigint)
     WHERE {_ALLOWED}
@@ -240,6 +240,11 @@ def projection_arguments(batch: Sequence[Append]) -> list[str]:
     return changes_arguments([changes(*span) for span in spans.values()])
 
 
+JOBS_AT: Final = 3
+NO_ROWS: Final = "[]"
+"""Where the job rows are among those arguments, and how no rows look."""
+
+
 def changes_arguments(found: Sequence[Changes]) -> list[str]:
     """$1 to $6 of the projections."""
     return [
@@ -287,7 +292,7 @@ SELECT t.name, t.showtime_id::text FROM (
     SELECT DISTINCT 'booking' AS name, showtime_id FROM booking
     UNION ALL SELECT DISTINCT 'booking_seat', showtime_id FROM booking_seat
     UNION ALL SELECT DISTINCT 'daily_sales', showtime_id FROM daily_sales
-    UNION ALL SELECT DISTINCT 'job', showtime_id FROM job
+    UNION ALL SELECT DISTINCT 'job', showtime_id FROM job WHERE showtime_id IS NOT NULL
     UNION ALL SELECT DISTINCT 'ledger', showtime_id FROM ledger
     UNION ALL SELECT DISTINCT 'snapshot', showtime_id FROM snapshot
     UNION ALL SELECT DISTINCT 'event', showtime_id FROM event) t

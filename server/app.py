@@ -22,7 +22,7 @@ from actors.runtime.placement import Alone
 from actors.showtime import ShowtimeActor
 from actors.showtimes import Showtimes
 from persistence import idempotency as answers
-from persistence import proofs, refusals
+from persistence import jobs, proofs, refusals
 from persistence import sessions as visits
 from persistence import webhooks as deliveries
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
@@ -36,6 +36,8 @@ from server.auth.tokens import Tokens
 from server.clouds import S3, Cloudinary
 from server.config import Config
 from server.errands import Errands
+from server.jobs.figures import Figures
+from server.jobs.worker import Work, Worker
 from server.kept import Kept, dropping
 from server.keys import (
     CLOCK,
@@ -46,6 +48,7 @@ from server.keys import (
     ERRANDS,
     EXPRESS,
     HUB,
+    JOBS,
     JOURNAL,
     KEPT,
     LETTERS,
@@ -205,10 +208,11 @@ def build_app(
             _partners,
             partial(_journal, dsn, clock, tracing),
             partial(_showtimes, tracing),
+            _jobs,
             socket.live_edge,
         )
     )
-    app.on_shutdown.append(socket.send_everybody_away)
+    app.on_shutdown.extend((_begin_no_jobs, socket.send_everybody_away))
     paces = app[PACES] = Paces() if config.rate_limit else None
     operations: list[Operation] = list(chain.from_iterable(getattr(module, "OPERATIONS", ()) for module in MODULES))
     app[OPERATIONS] = operations
@@ -348,12 +352,30 @@ async def _showtimes(tracing: "Tracing | None", app: web.Application) -> AsyncIt
         yield
 
 
+def _works(app: web.Application) -> dict[str, Work]:
+    """Who does what the job rows ask for, by topic. Of two that wait for the last place the first goes first."""
+    return {}
+
+
+async def _jobs(app: web.Application) -> AsyncIterator[None]:
+    worker = app[JOBS] = Worker(app[POOL], app[CLOCK], _works(app), Figures(app[TELEMETRY].registry))
+    app[JOURNAL].on_jobs = worker.wake
+    worker.start()
+    yield
+    await worker.close()
+
+
+async def _begin_no_jobs(app: web.Application) -> None:
+    app[JOBS].rest()
+
+
 async def _forget_what_is_over(app: web.Application) -> None:
     while True:
         try:
             await answers.forget_old(app[POOL], app[CLOCK].now())
             await refusals.forget_old(app[POOL], app[CLOCK].now())
             await visits.forget_ended(app[POOL], app[CLOCK].now())
+            await jobs.forget_old(app[POOL], app[CLOCK].now())
             await proofs.forget_expired(app[POOL], app[CLOCK].now())
             await deliveries.forget_old(app[POOL], DELIVERY_DAYS)
         except Exception as error:  # noqa: BLE001 (it is tried again in an hour)

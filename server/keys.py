@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from server.config import Config
     from server.errands import Errands
     from server.express import Express
+    from server.jobs.worker import Worker
     from server.kept import Kept
     from server.letters import Post, Texts
     from server.life import Life
@@ -42,6 +43,7 @@ EXPRESS: Final[web.AppKey["Callable[[web.Application], Express]"]] = web.AppKey(
 DOCUMENTS: Final[web.AppKey["Documents"]] = web.AppKey("documents")
 REGISTRY: Final[web.AppKey["Showtimes"]] = web.AppKey("registry")
 ERRANDS: Final[web.AppKey["Errands"]] = web.AppKey("errands")
+JOBS: Final[web.AppKey["Worker"]] = web.AppKey("jobs")
 KEPT: Final[web.AppKey["Kept"]] = web.AppKey("kept")
 HUB: Final[web.AppKey["Hub"]] = web.AppKey("hub")
 JOURNAL: Final[web.AppKey["PgJournal"]] = web.AppKey("journal")
