@@ -91,8 +91,9 @@ def confirm_booking(state: SeatMap, c: ConfirmBooking, now: Instant) -> Decision
         return Refused(Refusal.BOOKING_UNKNOWN)
     if c.payment_id in booking.refunded_payments:
         return Refused(Refusal.EXPIRED_SEATS_LOST, facts={"refund_id": derived_id(c.payment_id, "refund")})
-    if booking.status is BookingStatus.CONFIRMED and booking.payment_id == c.payment_id:
-        return Accepted(())
+    if booking.paid and booking.payment_id == c.payment_id:  # old news: this money has bought the seats already
+        still = booking.status is BookingStatus.CONFIRMED
+        return Accepted(()) if still else Refused(Refusal.BOOKING_CANCELLED)
     if reason := _unusable(state, booking, c):
         return Accepted((_money_back(booking, c, reason),))
     return Accepted((_confirmed(booking, c, late=booking.status is BookingStatus.EXPIRED),))

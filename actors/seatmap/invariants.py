@@ -59,6 +59,9 @@ def _pledges_are_exact(state: SeatMap) -> None:
 def _money_adds_up(state: SeatMap) -> None:
     for booking in state.bookings.values():
         assert 0 <= booking.refunded <= booking.paid, f"{booking.id} gave back more than it took"
+        assert not booking.paid or booking.payment_id not in booking.refunded_payments, (
+            f"{booking.id} is paid back twice"
+        )
         for line in booking.lines:
             assert 0 <= line.discount <= line.amount, f"{line.seat} has a discount that it does not cost"
             assert min(line.fee, line.tax) >= 0, f"{line.seat} has a fee or a tax below nothing"

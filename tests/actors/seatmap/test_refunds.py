@@ -103,6 +103,18 @@ def test_a_cancelled_showtime_gives_back_what_bookings_are_worth_and_not_what_wa
     assert money(house) == (655 + 600 + 2_018, 0, 654)
 
 
+def test_old_news_of_money_that_was_used_pays_nothing_back_again() -> None:
+    house = check(f"""
+        {BOUGHT}
+        1h   bank confirm b1 p1 3927     -> nothing
+        1h   ana  cancel b1             -> booking_cancelled(A1,A2,A3,3927)
+        2h   bank confirm b1 p1 3927     -> booking_cancelled
+        2h   bank confirm b1 p2 3927     -> refund_decided(booking_cancelled)
+        2h   bank confirm b1 p2 3927     -> expired_seats_lost
+    """)
+    assert booking(house).refunded_payments == ("p2",)
+
+
 def test_a_favour_leaves_the_seats_and_makes_them_worth_less() -> None:
     house = check(f"""
         {BOUGHT}
