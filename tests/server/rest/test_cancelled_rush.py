@@ -92,13 +92,13 @@ async def _each_payment_goes_back_once(
     confirmed = 0
     for buyer, (status, body) in zip(buyers, answers, strict=True):
         stored = await pool.fetchrow("SELECT paid, refunded FROM booking WHERE booking_id = $1", buyer.booking_id)
+        assert stored["paid"] == stored["refunded"]
         if status == 200:
             confirmed += 1
-            assert (stored["paid"], stored["refunded"]) == (SEAT, SEAT)
+            assert stored["paid"] == SEAT
         else:
             assert (status, body["code"]) == (409, "booking_cancelled"), body
-            assert stored["paid"] == 0
-            assert ("refund_id" in body) == (buyer.booking_id in by_booking)
-        paid = status == 200 or bool(buyer.order)
+        # Who has not paid ahead may still have paid in the moment in which the showtime was cancelled, and hears of it.
+        paid = status == 200 or bool(buyer.order) or "refund_id" in body
         assert (buyer.booking_id in by_booking) == paid, "who paid gets it back, and nobody else"
     assert confirmed >= PAID_BEFORE
