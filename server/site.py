@@ -25,6 +25,7 @@ PAGES: Final = (
     "/showtimes/{id}",
     "/bookings",
     "/bookings/{id}",
+    "/account",
     "/sign-in",
 )
 _NO_CACHE: Final = "no-cache"

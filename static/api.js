@@ -62,8 +62,8 @@ export async function call(method, path, body, { key, auth = true } = {}) {
     distrust(token);
     return call(method, path, body, { key, auth });
   }
-  if (response.status === 401 && auth && session && answer.code !== "invalid_credentials") {
-    forgetMe();
+  if (response.status === 401 && token && answer.code !== "invalid_credentials") {
+    if (token === session?.access) forgetMe();
     if (method === "GET") return call(method, path, body, { key, auth });
   }
   throw new ProblemError(response.status, answer);
@@ -124,4 +124,16 @@ export async function somebody() {
 export async function signIn(email, password) { remember(await call("POST", "/auth/login", { email, password }, { auth: false })); }
 export async function register(body) { remember(await call("POST", "/auth/register", body, { auth: isGuest() })); }
 export async function signOut() { await call("POST", "/auth/logout", {}).catch(() => null); forgetMe(); }
-function forgetMe() { remember(null); }
+export function forgetMe() { remember(null); }
+
+// A code from a text message signs in; with `mine` it proves the number of whoever is signed in.
+export async function signInByCode(phone, code, mine = false) {
+  remember(await call("POST", "/auth/otp/verify", { phone, code }, { auth: mine || isGuest() }));
+}
+
+// What is known of whoever is signed in has changed.
+export function keepMe(user) {
+  if (!session) return;
+  keep({ ...session, user });
+  localStorage.setItem(STORE, JSON.stringify(session));
+}

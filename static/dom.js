@@ -42,7 +42,9 @@ export function say(sentence) {
 
 // Skeletons appear only after 300 ms: what is quick must not flicker.
 export function skeleton(place, count = 6) {
-  const timer = setTimeout(() => place.replaceChildren(
-    h("div", { class: "skeletons", "aria-hidden": "true" }, Array.from({ length: count }, () => h("div", { class: "skeleton" })))), 300);
+  const timer = setTimeout(() => {
+    if (place.childElementCount) return;
+    place.replaceChildren(h("div", { class: "skeletons", "aria-hidden": "true" }, Array.from({ length: count }, () => h("div", { class: "skeleton" }))));
+  }, 300);
   return () => clearTimeout(timer);
 }

@@ -1,7 +1,8 @@
 // Sign in, make an account, or choose a new password. A guest who makes an account keeps what is held and booked.
 
-import { call, isGuest, ProblemError, register, signIn } from "../api.js";
+import { call, isGuest, register, signIn, signInByCode } from "../api.js";
 import { h } from "../dom.js";
+import { CODE, field, problem, submit } from "../form.js";
 import { t } from "../i18n.js";
 
 const FIELDS = {
@@ -9,50 +10,58 @@ const FIELDS = {
   email: { type: "email", autocomplete: "email" },
   password: { type: "password", autocomplete: "current-password" },
   chosen: { type: "password", autocomplete: "new-password", minlength: 8 },
+  phone: { type: "tel", autocomplete: "tel" },
+  code: CODE,
 };
+const LABELS = { chosen: "password" };
 
-// What each form asks for, what it does, and where else one can go from it.
+// What each form asks for, what it does, and where else one can go from it; `then` is the form that follows.
 const FORMS = {
-  in: { fields: ["email", "password"], more: ["register", "forgot"],
+  in: { fields: ["email", "password"], more: ["phone_send", "register", "forgot"],
     send: ({ email, password }) => signIn(email, password) },
   register: { fields: ["display_name", "email", "chosen"], more: ["in"],
     send: ({ chosen, ...rest }) => register({ ...rest, password: chosen }) },
-  forgot: { fields: ["email"], more: ["in"], stays: true,
+  forgot: { fields: ["email"], more: ["in"], then: "in",
     send: ({ email }) => call("POST", "/auth/forgot-password", { email }, { auth: false }) },
-  reset: { fields: ["chosen"], more: ["forgot"], stays: true,
-    send: ({ chosen }, token) => call("POST", "/auth/reset-password", { token, new_password: chosen }, { auth: false }) },
+  reset: { fields: ["chosen"], more: ["forgot"], then: "in",
+    send: ({ chosen }, { reset }) => call("POST", "/auth/reset-password", { token: reset, new_password: chosen }, { auth: false }) },
+  phone_send: { fields: ["phone"], more: ["in"], then: "by_code",
+    send: ({ phone }) => call("POST", "/auth/otp/request", { phone }, { auth: false }) },
+  by_code: { fields: ["code"], more: ["phone_send", "in"],
+    send: ({ code }, { phone }) => signInByCode(phone, code) },
 };
 
 export async function show(main, _parts, { open }) {
   const { reset, verify } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
   // A token in a link is used from memory: what stays in the address bar may be copied or kept.
   if (location.hash) history.replaceState(null, "", location.pathname + location.search);
-  const draw = (name, note = null) => {
+  const draw = (name, known, note = null) => {
+    const { fields, more, send, then } = FORMS[name];
     const form = h("form", { class: "sheet" }, h("h1", {}, t(`sign.${name}`)), note,
-      FORMS[name].fields.map(field),
+      fields.map((one) => field(one, t(`sign.${LABELS[one] ?? one}`), FIELDS[one])),
       h("div", { class: "cart-acts" }, h("button", { class: "button act", type: "submit" }, t(`sign.${name}`)),
-        FORMS[name].more.map((other) => h("button", { class: "plain", type: "button", onclick: () => draw(other) }, t(`sign.to_${other}`)))));
+        more.map((other) => h("button", { class: "plain", type: "button", onclick: () => draw(other, known) }, t(`sign.to_${other}`)))));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      submit(form, name);
+      const given = { ...known, ...Object.fromEntries(new FormData(form)) };
+      submit(form, async () => {
+        await send(given, given);
+        if (then) draw(then, given, done(`sign.${name}_done`, given));
+        else open(next());
+      });
     });
     main.replaceChildren(h("section", { class: "wide narrow" }, form));
     form.querySelector("input").focus();
   };
-  const submit = async (form, name) => {
-    form.querySelector(".problem")?.remove();
-    try {
-      await FORMS[name].send(Object.fromEntries(new FormData(form)), reset);
-      if (FORMS[name].stays) draw("in", done(`sign.${name}_done`));
-      else open(new URLSearchParams(location.search).get("next") ?? "/");
-    } catch (error) {
-      if (!(error instanceof ProblemError)) throw error;
-      form.append(problem(error));
-    }
-  };
   if (verify) return prove(main, verify);
-  draw(reset ? "reset" : "in");
+  draw(reset ? "reset" : "in", { reset });
   return null;
+}
+
+// Where to go afterwards: a page of this site, whatever the link says.
+function next() {
+  const wished = new URLSearchParams(location.search).get("next") ?? "/";
+  return wished.startsWith("/") && !wished.startsWith("//") ? wished : "/";
 }
 
 // An address is proved by following the letter's link; there is nothing to fill in.
@@ -62,14 +71,4 @@ async function prove(main, token) {
     h("a", { class: "button act", href: isGuest() ? "/sign-in" : "/", "data-link": true }, t(isGuest() ? "sign.in" : "home")))));
 }
 
-function field(name) {
-  return [h("label", { for: `f-${name}` }, t(`sign.${name === "chosen" ? "password" : name}`)),
-    h("input", { id: `f-${name}`, name, required: true, ...FIELDS[name] })];
-}
-
-const done = (key) => h("p", { role: "status" }, t(key));
-
-function problem(error) {
-  const errors = error.body?.errors?.map((one) => one.message).join(" ");
-  return h("p", { class: "problem", role: "alert" }, errors || error.message);
-}
+const done = (key, facts = {}) => h("p", { role: "status" }, t(key, facts));

@@ -94,7 +94,7 @@ async def test_the_site_is_one_page_under_all_its_addresses_and_runs_only_its_ow
     policy = first.headers["Content-Security-Policy"]
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
-    for path in ("/movies/1", "/showtimes/1", "/bookings", "/bookings/1", "/sign-in"):
+    for path in ("/movies/1", "/showtimes/1", "/bookings", "/bookings/1", "/account", "/sign-in"):
         assert await (await house.client.get(path)).read() == await first.read()
     again = await house.client.get("/", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status == 304
