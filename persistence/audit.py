@@ -80,7 +80,10 @@ async def verify(pool: Pool, layouts: Layouts | None = None, progress: Progress 
 
 
 async def rebuild(pool: Pool, layouts: Layouts | None = None, progress: Progress | None = None) -> int:
-    """Write every projection anew from the logs. Jobs that exist are left as they are. How many showtimes."""
+    """Write every projection anew from the logs, and how many showtimes that were.
+
+    Jobs that exist are left as they are. Those that were missing are to be done now, except for old news.
+    """
     layouts = LayoutCache(layouts or StoredLayouts(pool), LAYOUTS_KEPT_MAX)
     async with pool.acquire() as connection:
         showtime_ids = [row[0] for row in await connection.fetch(statements.STREAMS)]
@@ -93,6 +96,7 @@ async def rebuild(pool: Pool, layouts: Layouts | None = None, progress: Progress
                 for statement in statements.FORGET_PROJECTIONS:
                     await connection.execute(statement, showtime_id)
                 await connection.fetch(statements.REBUILD, *statements.changes_arguments([found]), showtime_id)
+                await connection.execute(statements.DROP_OLD_NEWS, showtime_id)
             if progress is not None:
                 progress(done, len(showtime_ids))
         for table, showtime_id in await connection.fetch(statements.ORPHANS):

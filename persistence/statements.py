@@ -134,6 +134,14 @@ APPEND_PROJECTED: Final = _append(7, _PROJECTIONS)
 
 # The same projections from the whole log, for one showtime.
 REBUILD: Final = f"WITH head AS (SELECT $7::uuid AS showtime_id){_PROJECTIONS} SELECT showtime_id FROM head"
+# What a rebuild has just written of news: nobody wants to hear now of what happened long ago.
+DROP_OLD_NEWS: Final = """
+UPDATE job j SET state = 'dropped', finished_at = now(), note = 'written by a rebuild, too late to be news'
+WHERE showtime_id = $1 AND created_at = now() AND state = 'ready' AND (
+    (topic = 'reminder' AND due_at < now())
+    OR (topic = 'announce' AND EXISTS (
+        SELECT FROM event e WHERE e.showtime_id = j.showtime_id AND e.version = (j.payload->>'version')::bigint
+        AND e.at < now() - interval '1 day')))"""
 FORGET_PROJECTIONS: Final = (
     "DELETE FROM booking_seat WHERE showtime_id = $1",
     "DELETE FROM booking WHERE showtime_id = $1",

@@ -150,6 +150,20 @@ async def test_rows_of_a_showtime_without_a_log_are_found_and_removed(theatre: T
     assert await theatre.differences() == []
 
 
+@pytest.mark.parametrize(("age", "state"), [("1 hour", "ready"), ("2 days", "dropped")])
+async def test_a_rebuild_tells_nobody_of_what_happened_long_ago(theatre: Theatre, age: str, state: str) -> None:
+    pool = theatre.pool
+    await pool.execute(f"UPDATE event SET at = now() - interval '{age}'")
+    jobs = await pool.fetchval("SELECT count(*) FROM job")
+    await pool.execute("DELETE FROM job")
+    await audit.rebuild(pool, LAYOUTS)
+    assert await pool.fetchval("SELECT count(*) FROM job") == jobs
+    assert await pool.fetch("SELECT DISTINCT state FROM job WHERE topic = 'announce'") == [(state,)]
+    money = "SELECT DISTINCT state FROM job WHERE topic IN ('refund', 'capture', 'payment_watch')"
+    assert await pool.fetch(money) == [("ready",)]
+    assert await theatre.differences() == []
+
+
 LOG_DAMAGE = {
     "a hole": "DELETE FROM event WHERE version = 5",
     "a lost end": "DELETE FROM event WHERE version = (SELECT max(version) FROM event)",

@@ -79,6 +79,17 @@ def test_the_log_of_today_is_readable_tomorrow() -> None:
     assert codec.encode(record).body == body
 
 
+def test_a_cancellation_from_before_values_were_written_down_is_worth_what_its_seats_cost() -> None:
+    body = (
+        '[["customer","ana","r1","c1",0],"b1","REF","h1","ana",["A1"],[["A2","standard","adult",1200,100,247]],"EUR",'
+        '[["t2","A2"]],%s,"p1",3094,%d,"r1",1000,"ill"]'
+    )
+    for whole, left in (("false", 1_547), ("true", 0)):
+        event = codec.decode(9, NOW, None, 1, "booking_cancelled", body % (whole, 1_000)).event
+        assert isinstance(event, e.BookingCancelled)
+        assert (event.left, event.value) == (None, left)
+
+
 def test_a_kind_from_the_future_is_refused_by_name() -> None:
     with pytest.raises(codec.Unreadable, match="seats_levitated"):
         codec.decode(1, NOW, None, 1, "seats_levitated", "[]")
