@@ -17,10 +17,12 @@ _NO_KEY: Final = bytes(4)
 SOCKET_KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
-def request(method: str, path: str, token: str = "", body: bytes = b"") -> bytes:
+def request(method: str, path: str, token: str = "", body: bytes = b"", *, key: str = "") -> bytes:
     lines = [f"{method} {path} HTTP/1.1", "Host: bench"]
     if token:
         lines.append(f"Authorization: Bearer {token}")
+    if key:
+        lines.append(f"Idempotency-Key: {key}")
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join(lines).encode() + HEAD_END + body

@@ -18,6 +18,7 @@ from bench.client import Line, Script, Tally
 from bench.ground import Ground, Server
 from bench.protocol import request
 from bench.report import Report, Round, middle, ratio
+from bench.sales import Sales
 from bench.scripts import Acks, RestCycle, RestHolds, SocketCycle, SocketHolds
 from bench.seed import guests, one_by_one, round_robin
 from bench.watchers import Crowd, Seen
@@ -43,8 +44,8 @@ class Scale:
     @property
     def needed(self) -> int:
         """Showtimes that a whole run uses up."""
-        each_round = self.showtimes * 4 + LINES * 4 + 2
-        return self.rounds * each_round + self.showtimes * 4 + 1_040
+        each_round = self.showtimes * 17 // 4 + LINES * 4 + 2
+        return self.rounds * each_round + self.showtimes * 5 + 1_040
 
 
 REAL: Final = Scale(3, 4.0, 200, 1_000, 5_000, 5_000, LOG_EVENTS)
@@ -137,6 +138,31 @@ def holds(run: Run) -> None:
     report.at_least("REST: one hot showtime, part of many", ratio(hot, rest), 0.9)
     refused = sum(r.tally.answered - r.tally.done for r in (*rest, *hot, *live, *rows))
     report.at_most("holds of free seats that were refused", refused, 0)
+
+
+def sales(run: Run) -> None:
+    """Bookings and their confirmation, paid at the sandbox; the same over row locks. A sale is two requests."""
+    ground, scale, report, seconds = run.ground, run.scale, run.report, run.scale.seconds
+    ours, rows, sold, asked = [], [], 0, 0
+    row_showtimes = ground.take(scale.showtimes)
+    ground.seed_rowlock(row_showtimes)
+    row_places = round_robin(row_showtimes, run.seats)
+    with ground.product() as product, ground.rowlock() as rowlock:
+        for _ in range(scale.rounds):
+            for server, rounds in ((rowlock, rows), (product, ours)):
+                places = row_places
+                if server is product:
+                    showtimes = ground.take(scale.showtimes // 4)
+                    run.warm(product, showtimes)
+                    places = round_robin(showtimes, run.seats)
+                script, lines = Sales(places, run.guests), client.lines(server.port, LINES)
+                rounds.append(measured(server, lines, partial(client.closed_loop, script, lines, seconds)))
+                sold, asked = sold + script.sold, asked + rounds[-1].tally.statuses[201]
+    for name, rounds in (("row locks", rows), ("booking + confirmation", ours)):
+        one = middle(rounds)
+        report.add("sales", f"{name}, REST", one.tally.rate / 2, "sales/s", **one.facts())
+    report.at_least("sales/s, times row locks", ratio(ours, rows), 4)
+    report.at_least("part of the bookings that were confirmed", sold / max(1, asked), 0.95)
 
 
 def cycle_of_holds(run: Run) -> None:
@@ -484,6 +510,7 @@ def catalogue(run: Run) -> None:
 
 SCENARIOS: Final[dict[str, Callable[[Run], None]]] = {
     "holds": holds,
+    "sales": sales,
     "cycle": cycle_of_holds,
     "storm": storm,
     "latency": latency,
