@@ -55,7 +55,8 @@ FIRST_TIME: Final = "INSERT INTO request_key (owner, key) VALUES ($1, $2) ON CON
 BOOK: Final = """
 INSERT INTO booking (id, showtime_id, owner, status, total, expires_at) VALUES ($1, $2, $3, 'pending', $4, $5)"""
 BOOK_SEATS: Final = """
-INSERT INTO booking_seat (booking_id, showtime_id, label, amount) SELECT $1, $2, label, $4 FROM unnest($3::text[]) label"""
+INSERT INTO booking_seat (booking_id, showtime_id, label, amount)
+SELECT $1, $2, label, $4 FROM unnest($3::text[]) label"""
 REACH: Final = "INSERT INTO contact (booking_id, email) VALUES ($1, $2)"
 LOCK_BOOKING: Final = "SELECT showtime_id, owner, status, total, expires_at FROM booking WHERE id = $1 FOR UPDATE"
 PAY: Final = "INSERT INTO payment (id, booking_id, amount) VALUES ($1, $2, $3)"

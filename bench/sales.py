@@ -1,4 +1,4 @@
-"""Sales: a booking of a seat and its confirmation, one after the other on each line, for the product and for row locks."""
+"""Sales: a booking of a seat and its confirmation, one after the other on each line."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count

@@ -143,7 +143,9 @@ def holds(run: Run) -> None:
 def sales(run: Run) -> None:
     """Bookings and their confirmation, paid at the sandbox; the same over row locks. A sale is two requests."""
     ground, scale, report, seconds = run.ground, run.scale, run.report, run.scale.seconds
-    ours, rows, sold, asked = [], [], 0, 0
+    ours: list[Round] = []
+    rows: list[Round] = []
+    sold = asked = 0
     row_showtimes = ground.take(scale.showtimes)
     ground.seed_rowlock(row_showtimes)
     row_places = round_robin(row_showtimes, run.seats)

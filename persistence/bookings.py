@@ -3,6 +3,7 @@
 Who a booking is for is written here too, because personal data never enters the log.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,6 +23,14 @@ class Contact:
     email: str
     name: str
     phone: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenContact:
+    booking_id: str
+    account_id: str
+    contact: Contact
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +223,18 @@ async def theatre_of(connection: Executor, showtime_id: str) -> str | None:
     return None if found is None else str(found)
 
 
-async def put_contact(connection: Executor, booking_id: str, account_id: str, contact: Contact, now: Instant) -> None:
-    """Remember whom a booking is for. The first contact stays."""
+async def put_contacts(connection: Executor, given: Sequence[GivenContact]) -> None:
+    """Remember whom bookings are for. The first contact of each stays."""
+    contacts = [each.contact for each in given]
     await connection.execute(
         """
         INSERT INTO booking_contact (booking_id, account_id, email, name, phone, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (booking_id) DO NOTHING
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+        ON CONFLICT (booking_id) DO NOTHING
         """,
-        booking_id, account_id, contact.email, contact.name, contact.phone, moment(now),
+        [each.booking_id for each in given], [each.account_id for each in given],
+        [contact.email for contact in contacts], [contact.name for contact in contacts],
+        [contact.phone for contact in contacts], [moment(each.at) for each in given],
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from persistence import webhooks as deliveries
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
 from persistence.journal import JournalLimits, PgJournal
 from persistence.layouts import StoredLayouts
+from persistence.writes import Writes
 from server import collector, cors, express
 from server.admission import Paces, admission
 from server.auth.passwords import COST, Passwords
@@ -67,6 +68,7 @@ from server.keys import (
     TEXTS,
     TILL,
     TOKENS,
+    WRITES,
 )
 from server.letters import LetterFolder, SmtpPost, TextFolder, sender_at
 from server.life import Life
@@ -280,6 +282,7 @@ def _tracing(config: Config) -> "Tracing | None":
 
 async def _database(dsn: str, tracing: "Tracing | None", app: web.Application) -> AsyncIterator[None]:
     pool = app[POOL] = await open_pool(dsn, asyncpg.Connection if tracing is None else tracing.connection)
+    app[WRITES] = Writes(pool)
     yield
     try:
         async with asyncio.timeout(POOL_SECONDS_MAX):

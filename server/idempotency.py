@@ -15,7 +15,7 @@ from aiohttp import web
 from persistence import idempotency as store
 from server.auth.identity import identify
 from server.errors import Problem, auth_required
-from server.keys import CLOCK, CONFIG, POOL, REQUEST_ID
+from server.keys import CLOCK, CONFIG, POOL, REQUEST_ID, WRITES
 from server.requests import read_bytes
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -84,9 +84,9 @@ def idempotent(handler: Handler, *, required: bool = False, joining: bool = Fals
         if key is None or identity is None or _CLAIMED in request:  # claimed by a wrapper around this one
             return await handler(request)
         scope = store.Scope(identity.account_id, request.method, request.path, key)
-        pool = request.app[POOL]
+        writes, now = request.app[WRITES], request.app[CLOCK].now()
         body_hash = _keyed_hash(request, await read_bytes(request))
-        claim = await store.claim(pool, scope, body_hash, request.app[CLOCK].now())
+        claim = await writes.claim(store.Wish(scope, body_hash, now, bound=joining))
         if not claim.mine:
             if claim.body_hash != body_hash:
                 raise mismatch()
@@ -101,13 +101,15 @@ def idempotent(handler: Handler, *, required: bool = False, joining: bool = Fals
         except Problem as problem:
             response = problem.response(request[REQUEST_ID])
         except BaseException:
-            await store.abandon(pool, scope)
+            await store.abandon(request.app[POOL], scope)
             raise
+        if joining and response.status < 400:
+            return response
         if isinstance(response, web.Response) and response.status < 500 and response.status not in _NEVER_STORED:
             body = response.body if isinstance(response.body, bytes) else b""
-            await store.settle(pool, scope, store.Answer(response.status, response.content_type, body))
+            await writes.settle(scope, store.Answer(response.status, response.content_type, body))
         else:
-            await store.abandon(pool, scope)
+            await store.abandon(request.app[POOL], scope)
         return response
 
     return answer_once

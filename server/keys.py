@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from actors.ports import Clock
     from actors.showtimes import Showtimes
     from persistence.journal import PgJournal
+    from persistence.writes import Writes
     from server.admission import Paces
     from server.auth.passwords import Passwords
     from server.auth.sessions import Sessions
@@ -60,6 +61,7 @@ SESSIONS: Final[web.AppKey["Sessions"]] = web.AppKey("sessions")
 TELEMETRY: Final[web.AppKey["Telemetry"]] = web.AppKey("telemetry")
 TEXTS: Final[web.AppKey["Texts"]] = web.AppKey("texts")
 TILL: Final[web.AppKey["Till"]] = web.AppKey("till")
+WRITES: Final[web.AppKey["Writes"]] = web.AppKey("writes")
 TOKENS: Final[web.AppKey["Tokens"]] = web.AppKey("tokens")
 
 REQUEST_ID: Final[web.RequestKey[str]] = web.RequestKey("request_id", str)

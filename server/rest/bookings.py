@@ -21,7 +21,7 @@ from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import Booking, BookingStatus, SeatMap
 from actors.showtime import Reply, ShowtimeActor
 from persistence import bookings, promos, refunds
-from persistence.bookings import BookingFilter, Contact
+from persistence.bookings import BookingFilter, Contact, GivenContact
 from persistence.payments import Payment, SandboxOrder
 from server import wire
 from server.asking import actor_behind, actor_of, ask, cause, problem, respond
@@ -29,7 +29,7 @@ from server.auth.identity import ADMIN, BOX_OFFICE, GUEST, MANAGER, Identity, re
 from server.booking_cards import BookingCard, Chapter, card, chapter, place_of
 from server.errors import Problem, invalid, not_found
 from server.idempotency import idempotent
-from server.keys import CLOCK, POOL, REGISTRY, TILL
+from server.keys import CLOCK, POOL, REGISTRY, TILL, WRITES
 from server.operations import SIGNED_IN, Operation
 from server.payments.till import SUCCEEDED
 from server.problems import STOPPED, TAKING
@@ -329,7 +329,7 @@ async def _remember(request: web.Request, caller: Identity, reply: Reply, given:
     placed = next(record.event for record in reply.records if isinstance(record.event, BookingPlaced))
     contact = Contact(given.email, given.name or "", given.phone or "")
     app = request.app
-    await bookings.put_contact(app[POOL], placed.booking_id, caller.account_id, contact, app[CLOCK].now())
+    await app[WRITES].contact(GivenContact(placed.booking_id, caller.account_id, contact, app[CLOCK].now()))
 
 
 async def _proven(request: web.Request, asked: Confirmation, booked: Booking) -> tuple[Payment, SandboxOrder]:
