@@ -86,6 +86,7 @@ from server.payments.till import Till
 from server.requests import BODY_BYTES_MAX
 from server.rest import (
     admin_bookings,
+    admin_jobs,
     admin_movies,
     admin_prices,
     admin_schedule,
@@ -155,6 +156,7 @@ MODULES: Final = (
     users,
     applications,
     admin_bookings,
+    admin_jobs,
     admin_schedule,
     admin_screens,
     admin_seats,

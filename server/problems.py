@@ -84,6 +84,7 @@ _OTHERS: Final = {
     "promo_code_not_found": (404, "There is no such promotion code."),
     "webhook_not_found": (404, "There is no such webhook."),
     "delivery_not_found": (404, "There is no such delivery."),
+    "job_not_found": (404, "There is no such job."),
     "upload_not_found": (404, "There is no such upload."),
     "user_not_found": (404, "There is no such user."),
     # Running the house
@@ -96,6 +97,7 @@ _OTHERS: Final = {
     "illegal_transition": (409, "A booking that is so cannot become that; `allowed` names what it can."),
     "in_use": (409, "Something else still refers to this."),
     "in_past": (422, "A showtime cannot begin in the past."),
+    "job_not_waiting": (409, "This job runs, is done or was dropped; `state` says which."),
     "language_mismatch": (422, "The film is not shown in this language."),
     "layout_in_use": (409, "A showtime or screen uses this layout."),
     "movie_exists": (409, "There is already a film with this title in these languages."),

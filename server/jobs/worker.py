@@ -255,11 +255,15 @@ class Worker:
     def _deadline_of(self, claim: _Claim) -> float:
         return min(claim.started_at + self._limits.work_seconds_max, claim.lease_ends)
 
+    async def count(self) -> None:
+        """Bring the figures of what there is to do up to date."""
+        now = self._clock.now()
+        self._figures.show(self._works, await jobs.depths(self._pool, now), now)
+
     async def _keep_figures(self) -> None:
         while True:
-            now = self._clock.now()
             with suppress(*WORLD):
-                self._figures.show(self._works, await jobs.depths(self._pool, now), now)
+                await self.count()
             await asyncio.sleep(self._limits.figures_seconds)
 
     async def _give_back(self, claims: list[StoredJob]) -> None:

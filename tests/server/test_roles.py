@@ -199,6 +199,10 @@ POST   /api/v1/admin/showtimes/{showtime_id}/sales/close             MA      403
 POST   /api/v1/admin/showtimes/{showtime_id}/holds/{hold_id}/release BMA     403
 POST   /api/v1/admin/showtimes/{showtime_id}/cancel                  MA      403
 GET    /api/v1/admin/showtimes/{showtime_id}/cancellation            BMA     403
+GET    /api/v1/admin/jobs                                            A
+GET    /api/v1/admin/jobs/{job_id}                                   A
+POST   /api/v1/admin/jobs/{job_id}/retry                             A
+POST   /api/v1/admin/jobs/{job_id}/drop                              A
 GET    /api/v1/admin/bookings                                        BMA
 POST   /api/v1/admin/bookings/{booking_id}/refund                    MA      403
 PUT    /api/v1/admin/bookings/{booking_id}/status                    MA      403
