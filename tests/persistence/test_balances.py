@@ -76,6 +76,21 @@ async def test_when_every_effect_is_done_the_provider_has_what_bookings_are_wort
     assert (money.authorised, money.refunds_due) == (0, 0)
 
 
+async def test_what_a_provider_never_paid_can_be_taken_from_what_was_kept_and_from_nothing_else(
+    theatre: Theatre,
+) -> None:
+    await settle(theatre)
+    assert await theatre.differences() == []
+    await theatre.pool.execute(
+        "INSERT INTO ledger SELECT 'lost:' || payment_id, payment_id, booking_id, showtime_id, 'kept', 'captured',"
+        " amount, currency, at FROM ledger WHERE credit = 'kept'"
+    )
+    assert (await audit.verify(theatre.pool, LAYOUTS)).money["EUR"].kept == 0
+    assert await theatre.differences() == []
+    await theatre.pool.execute("UPDATE ledger SET debit = 'sales' WHERE ref LIKE 'lost:%'")
+    assert any("sales" in difference for difference in await theatre.differences())
+
+
 async def test_what_works_posted_outlives_a_rebuild(theatre: Theatre) -> None:
     await settle(theatre)
     await theatre.pool.execute("UPDATE ledger SET amount = amount + 1 WHERE version IS NOT NULL")
