@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 import structlog
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from actors.limits import Limits
 from actors.ports import WorldFailure
@@ -38,13 +39,14 @@ from server.clouds import S3, Cloudinary
 from server.config import Config
 from server.errands import Errands
 from server.jobs.figures import Figures
-from server.jobs.worker import Work, Worker
+from server.jobs.worker import Work, Worker, WorkerLimits
 from server.kept import Kept, dropping
 from server.keys import (
     CLOCK,
     CONFIG,
     COURIER,
     DARKROOM,
+    DISPATCH,
     DOCUMENTS,
     ERRANDS,
     EXPRESS,
@@ -80,6 +82,7 @@ from server.media import LocalFolder, Media, folder_of, sweep
 from server.middleware import nowhere, wrapper
 from server.operations import Operation, exact
 from server.partners.courier import Courier
+from server.partners.deliveries import partner_works
 from server.partners.reach import Reach, SystemNames
 from server.payments.sandbox import Sandbox
 from server.payments.till import Till
@@ -135,6 +138,7 @@ PLANNERS_AT_ONCE: Final = 3
 
 HOUSEKEEPING_SECONDS: Final = 3_600
 DELIVERY_DAYS: Final = 30
+DISPATCH_LIMITS: Final = WorkerLimits(at_once_max=16, at_once_of_topic_max=16, drain_seconds_max=1.0)
 HouseClock = SystemClock | ManualClock
 # The router tries them in this order: what is asked for most comes first.
 MODULES: Final = (
@@ -213,6 +217,7 @@ def build_app(
             partial(_journal, dsn, clock, tracing),
             partial(_showtimes, tracing),
             _jobs,
+            _dispatch,
             socket.live_edge,
         )
     )
@@ -370,8 +375,22 @@ async def _jobs(app: web.Application) -> AsyncIterator[None]:
     await worker.close()
 
 
+async def _dispatch(app: web.Application) -> AsyncIterator[None]:
+    """Messages to partners have a worker of their own: who waits for a slow one keeps nobody else's job waiting.
+
+    How many wait is among the other worker's figures, how they went among those of `server/partners/deliveries.py`.
+    """
+    worker = app[DISPATCH] = Worker(
+        app[POOL], app[CLOCK], partner_works(app), Figures(CollectorRegistry()), DISPATCH_LIMITS
+    )
+    worker.start()
+    yield
+    await worker.close()
+
+
 async def _begin_no_jobs(app: web.Application) -> None:
     app[JOBS].rest()
+    app[DISPATCH].rest()
 
 
 async def _forget_what_is_over(app: web.Application) -> None:

@@ -41,6 +41,7 @@ PLANNING: Final[web.AppKey[asyncio.Semaphore]] = web.AppKey("planning", asyncio.
 POOL: Final[web.AppKey["asyncpg.Pool[asyncpg.Record]"]] = web.AppKey("pool")
 CLOCK: Final[web.AppKey["Clock"]] = web.AppKey("clock")
 EXPRESS: Final[web.AppKey["Callable[[web.Application], Express]"]] = web.AppKey("express")
+DISPATCH: Final[web.AppKey["Worker"]] = web.AppKey("dispatch")
 DOCUMENTS: Final[web.AppKey["Documents"]] = web.AppKey("documents")
 REGISTRY: Final[web.AppKey["Showtimes"]] = web.AppKey("registry")
 ERRANDS: Final[web.AppKey["Errands"]] = web.AppKey("errands")

@@ -16,7 +16,7 @@ FAILURES_MAX: Final = 3
 SHUT_SECONDS: Final = 5.0
 SHUT_SECONDS_MAX: Final = 600.0
 WAIT_SECONDS_MAX: Final = 600.0
-SECONDS_EACH_MIN: Final = 0.1
+SECONDS_EACH_MIN: Final = 0.01
 
 
 @dataclass(slots=True)

@@ -14,10 +14,11 @@ from persistence.database import Connection
 from persistence.webhooks import Attempt, Delivery, DeliveryFilter, Webhook, WebhookFilter
 from server.auth.identity import ADMIN, MANAGER, caller, require_staff_of
 from server.errors import Problem, forbidden, invalid, not_found
-from server.keys import CLOCK, COURIER, POOL
+from server.keys import CLOCK, COURIER, DISPATCH, POOL
 from server.listings import after_start
 from server.operations import Operation
-from server.partners.news import Kind
+from server.partners import outbox
+from server.partners.news import PING, Kind
 from server.partners.reach import URL_LENGTH_MAX, OutOfReach
 from server.partners.signing import fresh_secret, shown
 from server.requests import Body, Cursor, Id, Page, path_id, read_body, read_optional_body, read_query
@@ -246,6 +247,29 @@ async def show_delivery(request: web.Request) -> web.Response:
     return answer(shape)
 
 
+async def replay_delivery(request: web.Request) -> web.Response:
+    """Also one that waits for its next attempt: that is made now."""
+    present = await _own(request)
+    found = await _own_delivery(request, present)
+    if not present.active and found.type != PING:
+        raise Problem(409, "webhook_inactive", "This webhook is switched off. Switch it on first.")
+    async with request.app[POOL].acquire() as connection, connection.transaction():
+        await outbox.replay(connection, found)
+    request.app[DISPATCH].wake()
+    return answer(_delivery_shape(await _own_delivery(request, present)), 202)
+
+
+async def ping_webhook(request: web.Request) -> web.Response:
+    """One attempt only, also while it is switched off."""
+    present = await _own(request)
+    async with request.app[POOL].acquire() as connection, connection.transaction():
+        delivery_id = await outbox.ping(connection, present.id, request.app[CLOCK].now())
+        sent = await webhooks.delivery(connection, present.id, delivery_id)
+    assert sent is not None, delivery_id
+    request.app[DISPATCH].wake()
+    return answer(_delivery_shape(sent), 202)
+
+
 _ALL: Final = "/api/v1/admin/webhooks"
 _ONE: Final = f"{_ALL}/{{webhook_id}}"
 _CHANGE: Final = Operation(
@@ -278,6 +302,10 @@ OPERATIONS: Final = (
         problems=("webhook_not_found", "precondition_failed"),
     ),
     Operation(
+        "POST", f"{_ONE}/test", ping_webhook, "Send a `ping`, to see whether it arrives.",
+        access=PARTNERED, answers={202: DeliveryShown}, problems=("webhook_not_found",),
+    ),
+    Operation(
         "GET", f"{_ONE}/deliveries", list_deliveries, "What it was sent, the newest first.",
         access=PARTNERED, answers={200: Listed[DeliveryShown]}, query=DeliveriesQuery,
         problems=("webhook_not_found",),
@@ -285,6 +313,11 @@ OPERATIONS: Final = (
     Operation(
         "GET", f"{_ONE}/deliveries/{{delivery_id}}", show_delivery, "A message, and how each attempt went.",
         access=PARTNERED, answers={200: DeliveryDetail}, problems=("webhook_not_found", "delivery_not_found"),
+    ),
+    Operation(
+        "POST", f"{_ONE}/deliveries/{{delivery_id}}/replay", replay_delivery, "Send a message again, now.",
+        access=PARTNERED, answers={202: DeliveryShown},
+        problems=("webhook_not_found", "delivery_not_found", "webhook_inactive"),
     ),
 )  # fmt: skip
 

@@ -172,7 +172,9 @@ PATCH  /api/v1/admin/webhooks/{webhook_id}                           MA      403
 PUT    /api/v1/admin/webhooks/{webhook_id}                           MA      403
 POST   /api/v1/admin/webhooks/{webhook_id}/rotate-secret             MA      403
 GET    /api/v1/admin/webhooks/{webhook_id}/deliveries                MA      403
+POST   /api/v1/admin/webhooks/{webhook_id}/test                      MA      403
 GET    /api/v1/admin/webhooks/{webhook_id}/deliveries/{delivery_id}  MA      403
+POST   /api/v1/admin/webhooks/{webhook_id}/deliveries/{delivery_id}/replay MA 403
 DELETE /api/v1/admin/webhooks/{webhook_id}                           MA      403
 GET    /api/v1/admin/price-lists                                     MA
 POST   /api/v1/admin/price-lists                                     MA
