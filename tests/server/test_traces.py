@@ -7,25 +7,29 @@ import logging
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import asyncpg
 import pytest
+import structlog
 
+from actors.ids import mint_in
+from actors.seatmap.commands import ActorKind, Cause, Expire, HoldSeats
 from actors.showtime import ShowtimeActor
 from persistence.journal import PgJournal
 from server.app import SHUTDOWN_SECONDS
 from server.express import Express
-from server.keys import EXPRESS, JOURNAL, POOL, REGISTRY
+from server.keys import CLOCK, EXPRESS, JOURNAL, LIVE, POOL, REGISTRY
+from server.telemetry import configure_logging
 from server.traces.commands import TracedActor
 from server.traces.commits import TracedJournal
 from server.traces.outbox import FLUSH_SECONDS_MAX
 from tests.server.collector import Collector, Seen, open_collector
 from tests.server.house import House, open_house
-from tests.server.live.test_sockets import watch
+from tests.server.live.test_sockets import until, watch
 from tests.server.rest.cinema import expect, fresh_key, open_counter
 from tests.server.test_program import DRAIN_SECONDS_MAX, address_of, finish, folder, program
 
@@ -250,32 +254,106 @@ async def test_what_nobody_asked_for_begins_no_request(database_url: str, collec
         assert collector.names_below(settled) == ["mailbox", "turn Expire"]
 
 
-async def test_log_lines_of_a_request_carry_its_trace(
-    database_url: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from server.telemetry import configure_logging
-
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """Everything is logged, as JSON, to here."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
-    root.handlers.clear()
+    root.handlers.clear()  # or they would be closed
     configure_logging("info", "json")
     log = io.StringIO()
     (handler,) = root.handlers
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(log)
-    try:
-        async with open_house(database_url, otlp_url=collector.url) as house:
-            await house.app[POOL].close()
-            headers = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
-            said = {"email": "a@example.com", "password": "wrong words"}
-            assert (await house.post("/auth/login", said, headers=headers)).status >= 500
-            logging.getLogger("somebody").warning("outside of any request")
-    finally:
-        root.handlers[:], root.level = before
-    lines = [json.loads(line) for line in log.getvalue().splitlines()]
-    traced = [line for line in lines if line.get("trace_id") == TRACE]
-    assert [line["path"] for line in traced if "path" in line] == ["/api/v1/auth/login"]
+    yield log
+    root.handlers[:], root.level = before
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.0])
+async def test_log_lines_of_a_request_carry_its_trace(
+    database_url: str, collector: Collector, written: io.StringIO, ratio: float
+) -> None:
+    """Also on the short way, and also when the trace is not kept."""
+    headers = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
+    async with open_house(database_url, otlp_url=collector.url, trace_ratio=ratio) as house:
+        counter = await open_counter(house)
+        path, token = f"/showtimes/{counter.showtime_id}/holds", counter.person().token
+        await house.app[JOURNAL].close()
+        assert (await house.post(path, {"seats": ["A1"]}, token=token, headers=headers)).status == 503
+        await house.app[POOL].close()
+        said = {"email": "a@example.com", "password": "wrong words"}
+        assert (await house.post("/auth/login", said, headers=headers)).status >= 500
+        logging.getLogger("somebody").warning("outside of any request")
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    refused = {line["path"]: line.get("trace_id") for line in lines if "path" in line}
+    assert refused == {f"/api/v1{path}": TRACE if ratio else None, "/api/v1/auth/login": TRACE}
     assert all("trace_id" not in line for line in lines if line["event"] == "outside of any request")
+
+
+async def test_a_full_mailbox_is_seen_as_such(database_url: str, collector: Collector) -> None:
+    async with open_house(database_url, otlp_url=collector.url) as house:
+        counter = await open_counter(house)
+        actor = house.app[REGISTRY].resident(counter.showtime_id)
+        assert actor is not None
+        actor.mailbox._messages_max = 0
+        answer = await house.post(
+            f"/showtimes/{counter.showtime_id}/holds", {"seats": ["A1"]}, token=counter.person().token
+        )
+        assert answer.status == 503
+    request = collector.one(HOLDS)
+    (mailbox,) = collector.below(request)
+    assert (mailbox.name, mailbox.failed, mailbox.told["error.type"]) == ("mailbox", True, "Overloaded")
+    assert request.failed
+
+
+async def test_commands_of_one_turn_wait_for_one_append_and_each_for_what_keeps_its_own_answer(
+    database_url: str, collector: Collector
+) -> None:
+    async with open_house(database_url, otlp_url=collector.url) as house:
+        counter = await open_counter(house)
+        actor = await house.app[REGISTRY].actor(counter.showtime_id)
+        told: list[object] = []
+        for who, retryable in (("ana", False), ("bob", True)):  # nothing is awaited: both are in one turn
+            hold_id = mint_in(actor.snapshot.number, house.app[CLOCK].now())
+            cause = Cause(hold_id, ActorKind.CUSTOMER, who, who, retryable)
+            actor.post(HoldSeats(cause, hold_id, ("A1",)), told.append)
+        await until(lambda: len(told) == 2)
+    ana, bob = sorted(collector.named("command HoldSeats"), key=lambda span: span.told["marquee.request_id"])
+    hers, his = collector.below(ana)[1], collector.below(bob)[1]
+    assert (hers.told["marquee.commands"], his.told["marquee.commands"]) == (2, 2)
+    assert collector.names_below(hers) == ["journal append"]
+    assert collector.names_below(his) == ["journal append", "journal refuse"]
+    assert len(collector.one("journal commit").links) == 2
+    assert his.told["marquee.refusal"] == "seats_unavailable"
+
+
+async def test_a_socket_that_is_gone_is_not_remembered(database_url: str, collector: Collector) -> None:
+    async with open_house(database_url, otlp_url=collector.url) as house:
+        counter = await open_counter(house)
+        watching = await watch(house, counter.showtime_id, headers={"X-Request-Id": "gone"})
+        await watching.next("hello")
+        await watching.socket.close()
+        await until(lambda: not house.app[LIVE].connections)
+        expire = Expire(Cause("", ActorKind.SYSTEM, "test", "gone"))
+        await house.app[REGISTRY].ask(counter.showtime_id, expire)
+    assert [span.told["marquee.request_id"] for span in collector.named("command Expire")].count("gone") == 1
+    assert not collector.named("socket Expire")
+
+
+async def test_what_a_turn_does_belongs_to_no_request(database_url: str, collector: Collector) -> None:
+    """A turn is begun by whoever rings first; its queries are not those of that request, which may not even wait."""
+    async with open_house(database_url, otlp_url=collector.url) as house:
+        counter = await open_counter(house)
+        await counter.person().hold(counter.showtime_id, "A1")
+        for _ in range(3):
+            headers = {"Idempotency-Key": fresh_key()}
+            path = f"/showtimes/{counter.showtime_id}/holds"
+            await expect(await house.post(path, {"seats": ["A1"]}, token=counter.person().token, headers=headers), 409)
+    refusals = [span for span in collector.named(HOLDS) if span.told["http.response.status_code"] == 409]
+    assert len(refusals) == 3
+    for request in refusals:
+        assert collector.names_below(request) == ["mailbox", "turn HoldSeats"]
 
 
 @pytest.mark.parametrize("answers", [False, True])
