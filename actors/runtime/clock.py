@@ -35,6 +35,11 @@ class Clock(Protocol):
         ...
 
 
+def worked() -> float:
+    """Seconds of processor time that this thread has used, for telling how busy it is."""
+    return time.thread_time()
+
+
 class SystemClock:
     """The machine's clock, corrected by what the database says."""
 

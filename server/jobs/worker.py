@@ -1,8 +1,9 @@
 """The worker: does what job rows ask for, at least once, a few at a time.
 
 It claims what is due (no topic more than its share, so that a flood of letters never delays money), keeps its claims
-alive while it works, and says what became of them. Whoever is killed in between leaves claims behind that lapse: the
-job is done again, and its dedupe key makes that harmless. Topics without a work are left alone.
+alive while it works, and says what became of them; while the event loop is busy it steps back. Whoever is killed in
+between leaves claims behind that lapse: the job is done again, and its dedupe key makes that harmless. Topics without a
+work are left alone.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import asyncpg
 import structlog
 
 from actors.ports import Clock
+from actors.runtime.clock import worked
 from persistence import jobs
 from persistence.database import Pool
 from persistence.jobs import StoredJob
@@ -64,6 +66,10 @@ class WorkerLimits:
     work_seconds_max: float = 120.0
     poll_seconds: float = 1.0
     between_claims_seconds: float = 0.02
+    busy_part_max: float = 0.7
+    """When the loop's thread works a larger part of its time than this, the worker claims only every
+    `busy_pause_seconds`: what can wait a moment must not slow those who cannot."""
+    busy_pause_seconds: float = 0.1
     outage_seconds_max: float = 10.0
     drain_seconds_max: float = 3.0
     give_back_seconds_max: float = 1.0
@@ -100,6 +106,7 @@ class Worker:
         self._limits = limits or WorkerLimits()
         self._patience = patience or Patience()
         self._running: dict[int, _Claim] = {}
+        self._looked = clock.monotonic(), worked()
         self._claiming = asyncio.Lock()
         self._woken = asyncio.Event()
         self._closing = False
@@ -157,10 +164,18 @@ class Worker:
                 _log.warning("jobs_not_claimed", reason=repr(error), again_in_seconds=pause)
             else:
                 outage = 0.0
-                if not begun:  # many wake-ups in a row become one claim
+                if self._is_busy():
+                    await asyncio.sleep(limits.busy_pause_seconds)
+                elif not begun:  # many wake-ups in a row become one claim
                     await asyncio.sleep(limits.between_claims_seconds)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), pause)
+
+    def _is_busy(self) -> bool:
+        """Whether the loop has hardly had a moment to spare since this was last asked."""
+        now, done = self._clock.monotonic(), worked()
+        (since, before), self._looked = self._looked, (now, done)
+        return now > since and (done - before) / (now - since) > self._limits.busy_part_max
 
     async def _begin_due(self) -> int:
         """Claim what there is room for. How many were begun."""

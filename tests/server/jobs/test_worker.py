@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from prometheus_client import CollectorRegistry
 
-from actors.runtime.clock import ManualClock
+from actors.runtime.clock import ManualClock, SystemClock
 from persistence import jobs
 from persistence.database import Pool
 from persistence.jobs import Job, JobState, StoredJob
@@ -164,6 +164,24 @@ async def test_a_flood_of_letters_does_not_delay_money(pool: Pool) -> None:
     finally:
         stuck.set()
         await house.close()
+
+
+async def test_while_the_loop_is_busy_the_worker_claims_a_few_at_a_time(pool: Pool) -> None:
+    begun: list[float] = []
+
+    async def work(_job: StoredJob) -> None:
+        begun.append(asyncio.get_running_loop().time())
+
+    limits = WorkerLimits(at_once_of_topic_max=4, busy_part_max=-1.0, busy_pause_seconds=0.3)  # always too busy
+    house = Worker(pool, SystemClock(), {"mail": work}, Figures(CollectorRegistry()), limits)
+    await jobs.put(pool, [asked("mail", f"mail{number}") for number in range(10)])
+    house.start()
+    try:
+        while len(begun) < 10:
+            await asyncio.sleep(0.01)
+    finally:
+        await house.close()
+    assert all(fifth - first >= 0.25 for first, fifth in zip(begun, begun[4:], strict=False))
 
 
 async def test_whoever_closes_gives_back_what_it_has_not_done(pool: Pool) -> None:
