@@ -311,7 +311,10 @@ async def erase(connection: Connection, account_id: str, now: Instant) -> None:
         """,
         account_id, moment(now),
     )  # fmt: skip
-    for table, column in (("booking_contact", "account_id"), ("letter_token", "account_id"), ("idempotency", "caller")):
+    for table, column in (
+        ("booking_contact", "account_id"), ("letter_token", "account_id"), ("notification", "account_id"),
+        ("idempotency", "caller"),
+    ):  # fmt: skip
         await connection.execute(f"DELETE FROM {table} WHERE {column} = $1", account_id)
     await connection.execute("DELETE FROM phone_code WHERE phone = $1", before.phone)
     await connection.execute("UPDATE session SET agent = '' WHERE account_id = $1", account_id)

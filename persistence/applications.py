@@ -80,6 +80,11 @@ async def applications(connection: Executor, wanted: ApplicationFilter, limit: i
     return [_application(row) for row in rows]
 
 
+async def by_id(connection: Executor, application_id: str) -> Application | None:
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM theatre_application WHERE id = $1", application_id)
+    return None if row is None else _application(row)
+
+
 async def lock(connection: Connection, application_id: str) -> Application | None:
     """The application as it stays until the end of the transaction."""
     row = await connection.fetchrow(

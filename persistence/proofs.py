@@ -38,6 +38,31 @@ async def put_token(connection: Executor, token: LetterToken) -> None:
     )  # fmt: skip
 
 
+async def put_token_of(connection: Executor, email: str, digest: bytes, purpose: Purpose, expires_at: Instant) -> None:
+    """Like `put_token`, for whoever has this address; nobody who is blocked. Nothing for an address nobody has."""
+    await connection.execute(
+        """
+        WITH known AS (SELECT id FROM account WHERE email = $1 AND blocked_at IS NULL),
+            older AS (DELETE FROM letter_token t USING known WHERE t.account_id = known.id AND t.purpose = $3)
+        INSERT INTO letter_token (digest, account_id, purpose, email, expires_at)
+        SELECT $2, known.id, $3, $1, $4 FROM known
+        """,
+        email, digest, purpose, moment(expires_at),
+    )  # fmt: skip
+
+
+async def waiting(connection: Executor, digest: bytes, purpose: Purpose, now: Instant) -> Proven | None:
+    """Whose token it is, as long as it is good."""
+    row = await connection.fetchrow(
+        """
+        SELECT a.id, a.email FROM letter_token t JOIN account a ON a.id = t.account_id AND a.email = t.email
+        WHERE t.digest = $1 AND t.purpose = $2 AND t.expires_at > $3 AND a.blocked_at IS NULL
+        """,
+        digest, purpose, moment(now),
+    )  # fmt: skip
+    return None if row is None else Proven(str(row["id"]), row["email"])
+
+
 async def take_token(connection: Executor, digest: bytes, purpose: Purpose, now: Instant) -> Proven | None:
     """Use a token up. One of several concurrent callers gets it; None for one that is unknown, used or too old.
 
@@ -55,15 +80,23 @@ async def take_token(connection: Executor, digest: bytes, purpose: Purpose, now:
     return None if row is None else Proven(str(row["id"]), row["email"])
 
 
-async def put_code(connection: Executor, phone: str, digest: bytes, expires_at: Instant) -> None:
-    """The code that a number was sent last; earlier ones are good no more."""
+async def put_code(connection: Executor, phone: str, digest: bytes, expires_at: Instant, job_key: str) -> None:
+    """The code that a number is sent by this job; earlier ones are good no more."""
     await connection.execute(
         """
-        INSERT INTO phone_code (phone, digest, expires_at) VALUES ($1, $2, $3)
-        ON CONFLICT (phone) DO UPDATE SET digest = $2, expires_at = $3, tries = 0
+        INSERT INTO phone_code (phone, digest, expires_at, job_key) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (phone) DO UPDATE SET digest = $2, expires_at = $3, job_key = $4, tries = 0
         """,
-        phone, digest, moment(expires_at),
+        phone, digest, moment(expires_at), job_key,
     )  # fmt: skip
+
+
+async def waiting_phone(connection: Executor, job_key: str, now: Instant) -> str | None:
+    """The number that a job's code is for, as long as the code is good."""
+    phone = await connection.fetchval(
+        "SELECT phone FROM phone_code WHERE job_key = $1 AND expires_at > $2", job_key, moment(now)
+    )
+    return None if phone is None else str(phone)
 
 
 async def try_code(connection: Executor, phone: str, now: Instant) -> tuple[bytes, int] | None:

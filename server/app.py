@@ -24,6 +24,7 @@ from actors.showtime import ShowtimeActor
 from actors.showtimes import Showtimes
 from persistence import idempotency as answers
 from persistence import jobs, proofs, refusals
+from persistence import notifications as inboxes
 from persistence import sessions as visits
 from persistence import webhooks as deliveries
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
@@ -37,7 +38,6 @@ from server.auth.sessions import Sessions
 from server.auth.tokens import Tokens
 from server.clouds import S3, Cloudinary
 from server.config import Config
-from server.errands import Errands
 from server.jobs.figures import Figures
 from server.jobs.worker import Work, Worker, WorkerLimits
 from server.kept import Kept, dropping
@@ -48,7 +48,6 @@ from server.keys import (
     DARKROOM,
     DISPATCH,
     DOCUMENTS,
-    ERRANDS,
     EXPRESS,
     HUB,
     JOBS,
@@ -63,6 +62,7 @@ from server.keys import (
     PASSWORDS,
     PLANNING,
     POOL,
+    PRESS,
     REGISTRY,
     SEATS,
     SESSIONS,
@@ -72,14 +72,18 @@ from server.keys import (
     TOKENS,
     WRITES,
 )
-from server.letters import LetterFolder, SmtpPost, TextFolder, sender_at
 from server.life import Life
 from server.limiter import Limiter, Rates
-from server.live import socket
+from server.live import me, socket
 from server.live.hub import Hub
 from server.live.limits import Limits as LiveLimits
 from server.media import LocalFolder, Media, folder_of, sweep
 from server.middleware import nowhere, wrapper
+from server.notify.envelopes import sender_at
+from server.notify.post import LetterFolder, Post, SmtpPost
+from server.notify.press import Press
+from server.notify.texts import TextFolder, Texts, Twilio
+from server.notify.works import notify_works
 from server.operations import Operation, exact
 from server.partners.courier import Courier
 from server.partners.deliveries import partner_works
@@ -105,6 +109,7 @@ from server.rest import (
     holds,
     layouts,
     movies,
+    notifications,
     payments,
     people,
     preferences,
@@ -157,6 +162,7 @@ MODULES: Final = (
     credentials,
     own_sessions,
     preferences,
+    notifications,
     users,
     applications,
     admin_bookings,
@@ -172,6 +178,7 @@ MODULES: Final = (
     uploads,
     promo_codes,
     webhooks,
+    me,
     socket,
 )
 _log: Final = structlog.get_logger("marquee")
@@ -191,10 +198,9 @@ def build_app(
     app[LIMITER] = Limiter(rates or Rates(), on=config.rate_limit)
     app[TOKENS] = Tokens((config.jwt_secret, *config.jwt_old_secrets), clock)
     app[PASSWORDS] = Passwords(cost=password_cost, waiting=telemetry.passwords_waiting)
-    sender = sender_at(config.public_url)
-    mail = config.data_dir / "mail"
-    app[LETTERS] = SmtpPost(config.smtp_url, sender) if config.smtp_url else LetterFolder(mail, sender)
-    app[TEXTS] = TextFolder(config.data_dir / "sms")
+    app[PRESS] = Press()
+    app[LETTERS] = _letters(config, clock)
+    app[TEXTS] = _texts(config)
     app[PLANNING] = asyncio.Semaphore(PLANNERS_AT_ONCE)
     app[DARKROOM] = asyncio.Semaphore(1)
     app[MEDIA] = _media(config, clock)
@@ -213,12 +219,14 @@ def build_app(
         (
             partial(_database, dsn, tracing),
             _people,
+            _correspondence,
             _partners,
             partial(_journal, dsn, clock, tracing),
             partial(_showtimes, tracing),
+            socket.live_edge,
+            me.people,
             _jobs,
             _dispatch,
-            socket.live_edge,
         )
     )
     app.on_shutdown.extend((_begin_no_jobs, socket.send_everybody_away))
@@ -287,6 +295,29 @@ def _tracing(config: Config) -> "Tracing | None":
     return Tracing(config)
 
 
+def _letters(config: Config, clock: HouseClock) -> Post:
+    """How letters leave."""
+    if config.smtp_url is None:
+        return LetterFolder(config.data_dir / "mail")
+    return SmtpPost(config.smtp_url, config.mail_from or sender_at(config.public_url), clock)
+
+
+def _texts(config: Config) -> Texts:
+    """How text messages leave."""
+    if not config.twilio_account_sid:
+        return TextFolder(config.data_dir / "sms")
+    return Twilio(config.twilio_account_sid, config.twilio_auth_token, config.twilio_from, config.twilio_base_url)
+
+
+async def _correspondence(app: web.Application) -> AsyncIterator[None]:
+    """The press is warm before the first letter."""
+    app[PRESS].warm_up()
+    yield
+    app[PRESS].close()
+    app[LETTERS].close()
+    await app[TEXTS].close()
+
+
 async def _database(dsn: str, tracing: "Tracing | None", app: web.Application) -> AsyncIterator[None]:
     pool = app[POOL] = await open_pool(dsn, asyncpg.Connection if tracing is None else tracing.connection)
     app[WRITES] = Writes(pool)
@@ -303,10 +334,7 @@ async def _people(app: web.Application) -> AsyncIterator[None]:
     sessions = app[SESSIONS] = Sessions(app[POOL], app[TOKENS], app[CLOCK])
     await sessions.restore()
     keeper = asyncio.create_task(_forget_what_is_over(app), name="housekeeping")
-    errands = app[ERRANDS] = Errands()
-    errands.start()
     yield
-    await errands.close()
     keeper.cancel()
     await asyncio.gather(keeper, return_exceptions=True)
     app[PASSWORDS].close()
@@ -364,7 +392,7 @@ async def _showtimes(tracing: "Tracing | None", app: web.Application) -> AsyncIt
 
 def _works(app: web.Application) -> dict[str, Work]:
     """Who does what the job rows ask for, by topic. Of two that wait for the last place the first goes first."""
-    return {}
+    return {**notify_works(app)}
 
 
 async def _jobs(app: web.Application) -> AsyncIterator[None]:
@@ -401,6 +429,7 @@ async def _forget_what_is_over(app: web.Application) -> None:
             await visits.forget_ended(app[POOL], app[CLOCK].now())
             await jobs.forget_old(app[POOL], app[CLOCK].now())
             await proofs.forget_expired(app[POOL], app[CLOCK].now())
+            await inboxes.forget_old(app[POOL], app[CLOCK].now())
             await deliveries.forget_old(app[POOL], DELIVERY_DAYS)
         except Exception as error:  # noqa: BLE001 (it is tried again in an hour)
             _log.warning("housekeeping_failed", reason=repr(error))

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from server.life import VERSION
 from server.live.session import CloseCode
+from server.notify.notices import Notice
 from server.openapi import Schemas
 from server.shapes import BookingState, Counts, Hold, SalesStatus, SeatLabel, ShowtimeStatus, Time, Uuid
 
@@ -125,6 +126,32 @@ class Bye(TypedDict):
     retry_after_ms: int
 
 
+class Expiring(TypedDict):
+    """A minute before one's own hold, or unpaid booking, ends by itself."""
+
+    type: Literal["expiring"]
+    showtime_id: Uuid
+    hold_id: NotRequired[Uuid]
+    booking_id: NotRequired[Uuid]
+    seats: list[SeatLabel]
+    expires_at: Time
+
+
+class Inbox(TypedDict):
+    """How much is unread: after `auth`, and when something was read somewhere."""
+
+    type: Literal["inbox"]
+    unread: int
+
+
+class News(TypedDict):
+    """Something new in the inbox."""
+
+    type: Literal["notification"]
+    notification: Notice
+    unread: int
+
+
 class Availability(TypedDict):
     """Free seats of showtimes, by id: all at first, then those that changed."""
 
@@ -209,6 +236,9 @@ TOLD: Final[Mapping[str, Any]] = {
     "pong": Pong,
     "bye": Bye,
     "availability": Availability,
+    "expiring": Expiring,
+    "inbox": Inbox,
+    "notification": News,
 }
 """What the server says, by `type`."""
 
@@ -232,8 +262,8 @@ _CHANNELS: Final = {
     ),
     "mine": (
         "/api/v1/me/live",
-        "One's own holds and bookings, over all showtimes.",
-        ("mine", "result", "pong", "bye"),
+        "One's own holds and bookings over all showtimes, and the inbox. `auth` comes first, within 10 s.",
+        ("mine", "expiring", "inbox", "notification", "result", "pong", "bye"),
         ("auth", "ping"),
     ),
     "lobby": ("/api/v1/live", "How many seats are free.", ("availability", "pong", "bye"), ("ping",)),

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from server.auth.sessions import Sessions
     from server.auth.tokens import Tokens
     from server.config import Config
-    from server.errands import Errands
     from server.express import Express
     from server.jobs.worker import Worker
     from server.kept import Kept
-    from server.letters import Post, Texts
     from server.life import Life
     from server.limiter import Limiter
     from server.live.hub import Hub
+    from server.live.me import People
     from server.live.socket import Edge
     from server.media import Media
+    from server.notify.post import Post
+    from server.notify.press import Press
+    from server.notify.texts import Texts
     from server.operations import Operation
     from server.partners.courier import Courier
     from server.payments.till import Till
@@ -44,10 +46,9 @@ EXPRESS: Final[web.AppKey["Callable[[web.Application], Express]"]] = web.AppKey(
 DISPATCH: Final[web.AppKey["Worker"]] = web.AppKey("dispatch")
 DOCUMENTS: Final[web.AppKey["Documents"]] = web.AppKey("documents")
 REGISTRY: Final[web.AppKey["Showtimes"]] = web.AppKey("registry")
-ERRANDS: Final[web.AppKey["Errands"]] = web.AppKey("errands")
-JOBS: Final[web.AppKey["Worker"]] = web.AppKey("jobs")
 KEPT: Final[web.AppKey["Kept"]] = web.AppKey("kept")
 HUB: Final[web.AppKey["Hub"]] = web.AppKey("hub")
+JOBS: Final[web.AppKey["Worker"]] = web.AppKey("jobs")
 JOURNAL: Final[web.AppKey["PgJournal"]] = web.AppKey("journal")
 LIVE: Final[web.AppKey["Edge"]] = web.AppKey("live")
 LETTERS: Final[web.AppKey["Post"]] = web.AppKey("letters")
@@ -57,6 +58,8 @@ MEDIA: Final[web.AppKey["Media"]] = web.AppKey("media")
 OPERATIONS: Final[web.AppKey[Sequence["Operation"]]] = web.AppKey("operations")
 PACES: Final[web.AppKey["Paces | None"]] = web.AppKey("paces")
 PASSWORDS: Final[web.AppKey["Passwords"]] = web.AppKey("passwords")
+PEOPLE: Final[web.AppKey["People"]] = web.AppKey("people")
+PRESS: Final[web.AppKey["Press"]] = web.AppKey("press")
 SEATS: Final[web.AppKey["Encoded"]] = web.AppKey("seats")
 SESSIONS: Final[web.AppKey["Sessions"]] = web.AppKey("sessions")
 TELEMETRY: Final[web.AppKey["Telemetry"]] = web.AppKey("telemetry")

@@ -33,6 +33,7 @@ class Rates:
     letters: RateLimitItem = _CALM  # address that asks for letters or texts
     applications: RateLimitItem = _FIVE_IN_A_QUARTER  # account
     proofs: RateLimitItem = _FIVE_IN_A_QUARTER  # mail address or number that they go to
+    resends: RateLimitItem = _FIVE_IN_A_QUARTER  # booking
 
 
 class Limiter:

@@ -86,6 +86,7 @@ _OTHERS: Final = {
     "delivery_not_found": (404, "There is no such delivery."),
     "job_not_found": (404, "There is no such job."),
     "upload_not_found": (404, "There is no such upload."),
+    "notification_not_found": (404, "There is no such notification."),
     "user_not_found": (404, "There is no such user."),
     # Running the house
     "already_decided": (409, "Somebody has already decided this."),
@@ -114,6 +115,7 @@ _OTHERS: Final = {
     "contact_required": (422, "A booking without an account needs a contact with an e-mail address."),
     "promo_invalid": (422, "This promotion code is not valid here."),
     "payment_not_captured": (402, "The provider has not received this payment."),
+    "not_confirmed": (409, "This is for confirmed bookings."),
     "payment_mismatch": (409, "This payment does not belong to this booking."),
     "already_paid": (409, "This booking is already paid. The second payment goes back."),
     "bad_signature": (400, "The provider did not sign this."),

@@ -121,11 +121,5 @@ def agent(request: web.Request) -> str:
     return request.headers.get(hdrs.USER_AGENT, "")
 
 
-def public_url(request: web.Request) -> str:
-    """Where people find the site: as set, or as we know it. Never what a client says, or letters could lead astray."""
-    config = request.app[CONFIG]
-    return config.public_url or f"http://{config.host}:{config.port}"
-
-
 def _is_https(request: web.Request) -> bool:
     return (request.app[CONFIG].public_url or "").startswith("https://")

@@ -156,6 +156,20 @@ def nothing_mine() -> bytes:
     return frame({"type": "mine", "holds": [], "bookings": []})
 
 
+def expiring(showtime_id: str, names: Mapping[str, str], seats: Sequence[str], expires_at: Instant) -> bytes:
+    """A hold or an unpaid booking of one's own will end soon; `names` says which by its id."""
+    body = {"type": "expiring", "showtime_id": showtime_id, **names, "seats": list(seats)}
+    return frame({**body, "expires_at": rfc3339(expires_at)})
+
+
+def inbox(unread: int) -> bytes:
+    return frame({"type": "inbox", "unread": unread})
+
+
+def notification(told: Mapping[str, Any], unread: int) -> bytes:
+    return frame({"type": "notification", "notification": told, "unread": unread})
+
+
 def availability(free: Mapping[str, int]) -> bytes:
     return frame({"type": "availability", "showtimes": free})
 

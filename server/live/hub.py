@@ -93,6 +93,7 @@ class Hub:
         self._busy_before = 0
         self.on_watched: Callable[[str, bool], None] = lambda _showtime_id, _watched: None
         self.on_free: Callable[[str, int], None] = lambda _showtime_id, _free: None
+        self.on_person: Callable[[str, SeatMap], None] = lambda _person, _state: None
 
     def __iter__(self) -> Iterator[str]:
         """The showtimes that are being watched."""
@@ -288,7 +289,15 @@ class Hub:
     def _tell_people(self) -> None:
         due, self._personal = self._personal, {}
         for (person, _showtime_id), state in due.items():
-            _offer(tuple(self._people.get(person, ())), frames.mine(state, person), _NOBODY)
+            self.tell(person, frames.mine(state, person))
+            self.on_person(person, state)
+
+    def tell(self, person: str, frame: bytes) -> None:
+        """For everywhere that the person is followed."""
+        _offer(tuple(self._people.get(person, ())), frame, _NOBODY)
+
+    def follows(self, person: str) -> bool:
+        return person in self._people
 
     def _keep_alive(self) -> None:
         """Rooms that have been quiet for a heartbeat hear that nothing happened."""

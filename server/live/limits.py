@@ -25,3 +25,5 @@ class Limits:
     deliveries_per_tick_ms: int = 70
     slice_sockets: int = 100
     lobby_tick_ms: int = 1_000
+    stranger_ms_max: int = 10_000
+    expiry_warning_ms: int = 60_000

@@ -313,35 +313,6 @@ class ShowtimeConnection(Connection):
             self.end(CloseCode.GONE, "this showtime does not exist any more")
 
 
-class MyConnection(Connection):
-    """A person's own holds and bookings, wherever they are."""
-
-    def recognised(self, before: Identity | None, now: Identity) -> None:
-        hub = self.edge.hub
-        if before is not None:
-            hub.unfollow(self.watcher, before.account_id)
-        hub.follow(self.watcher, now.account_id)
-        self.watcher.send(self.fresh())
-
-    def leave(self) -> None:
-        if self.session.identity is not None:
-            self.edge.hub.unfollow(self.watcher, self.session.identity.account_id)
-
-    def fresh(self) -> bytes:
-        """One frame for each showtime that is awake and where the person has something."""
-        identity = self.session.identity
-        if identity is None:
-            return b""
-        person = identity.account_id
-        states = [actor.snapshot for actor in self.edge.showtimes]
-        mine = [
-            state
-            for state in states
-            if person in state.pledged or any(booking.owner == person for booking in state.bookings.values())
-        ]
-        return b"".join(frames.mine(state, person) for state in mine) or frames.nothing_mine()
-
-
 class LobbyConnection(Connection):
     """Free seats of all showtimes."""
 
@@ -371,15 +342,9 @@ async def showtime_socket(request: web.Request) -> web.StreamResponse:
     number = actor.snapshot.number
     desk = Desk(showtime_id, number, lambda: mint_in(number, edge.clock.now()), request[REQUEST_ID])
     session = Session(edge.limits, desk, edge.config.rate_limit)
-    return await _converse(
+    return await converse(
         request, lambda transport: ShowtimeConnection(edge, session, transport, showtime_id, query.since, query.epoch)
     )
-
-
-async def my_socket(request: web.Request) -> web.StreamResponse:
-    edge = request.app[LIVE]
-    session = Session(edge.limits, None, edge.config.rate_limit)
-    return await _converse(request, lambda transport: MyConnection(edge, session, transport))
 
 
 async def lobby_socket(request: web.Request) -> web.StreamResponse:
@@ -387,7 +352,7 @@ async def lobby_socket(request: web.Request) -> web.StreamResponse:
     edge.admit(request)
     await edge.lobby.look_up()
     session = Session(edge.limits, None, edge.config.rate_limit)
-    return await _converse(request, lambda transport: LobbyConnection(edge, session, transport))
+    return await converse(request, lambda transport: LobbyConnection(edge, session, transport))
 
 
 async def live_edge(app: web.Application) -> AsyncIterator[None]:
@@ -412,27 +377,22 @@ async def send_everybody_away(app: web.Application) -> None:
     await app[LIVE].drain()
 
 
-_SOCKET: Final = ("upgrade_required", "forbidden", "rate_limited")
-_MINE: Final = Operation(
-    "GET", "/api/v1/me/live", my_socket, "WebSocket: one's own holds, bookings and news.",
-    access=PUBLIC, answers={101: None}, problems=_SOCKET,
-)  # fmt: skip
+REFUSED: Final = ("upgrade_required", "forbidden", "rate_limited")
+"""Why a socket is not opened."""
 
 OPERATIONS: Final = (
     Operation(
         "GET", "/api/v1/showtimes/{showtime_id}/live", showtime_socket, "WebSocket: a seat map as it changes.",
-        access=PUBLIC, answers={101: None}, query=Since, problems=_SOCKET,
+        access=PUBLIC, answers={101: None}, query=Since, problems=REFUSED,
     ),
-    _MINE,
-    _MINE.also("GET", "/api/v1/me/stream"),
     Operation(
         "GET", "/api/v1/live", lobby_socket, "WebSocket: how many seats are free, over all showtimes.",
-        access=PUBLIC, answers={101: None}, problems=_SOCKET,
+        access=PUBLIC, answers={101: None}, problems=REFUSED,
     ),
 )  # fmt: skip
 
 
-async def _converse(request: web.Request, connect: Callable[[asyncio.Transport], Connection]) -> web.StreamResponse:
+async def converse(request: web.Request, connect: Callable[[asyncio.Transport], Connection]) -> web.StreamResponse:
     """From the upgrade to the end of the connection."""
     edge = request.app[LIVE]
     address = edge.admit(request)

@@ -1,7 +1,8 @@
 """Calendar files: one entry for each booking, which later letters move or take away (RFC 5545, 5546).
 
 The entry's UID is the booking's; its SEQUENCE is the version of the showtime's log, which only grows. So whichever of
-two letters a calendar reads last, the newer one wins.
+two letters a calendar reads last, the newer one wins. Times are UTC, which every calendar shows in the local time of
+whoever looks: the rules of a time zone would be most of the file and of the work.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from icalendar import Calendar, Event, vCalAddress, vUri
 from actors.seatmap.terms import Instant
 from persistence.bookings import StoredBooking
 from persistence.moments import moment
-from server.notify.drafts import local
 from server.notify.speech import Speech
 
 PUBLISH: Final = "PUBLISH"
@@ -36,8 +36,8 @@ def calendar_of(
     entry.add("uid", f"{booking.id}@{host}")
     entry.add("sequence", sequence)
     entry.add("dtstamp", moment(at))
-    entry.add("dtstart", local(showtime.starts_at, showtime.time_zone))
-    entry.add("dtend", local(max(showtime.ends_at, showtime.starts_at + _MINUTE_MS), showtime.time_zone))
+    entry.add("dtstart", moment(showtime.starts_at))
+    entry.add("dtend", moment(max(showtime.ends_at, showtime.starts_at + _MINUTE_MS)))
     entry.add("summary", showtime.movie_title)
     entry.add("location", f"{showtime.theatre_name}, {showtime.screen_name}, {showtime.theatre_city}")
     seats = ", ".join(line.seat for line in booking.lines)
@@ -52,5 +52,4 @@ def calendar_of(
     calendar.add("version", "2.0")
     calendar.add("method", method)
     calendar.add_component(entry)
-    calendar.add_missing_timezones()
     return CalendarFile(method, calendar.to_ical().decode())

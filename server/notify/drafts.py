@@ -1,4 +1,4 @@
-"""Drafts: what a letter says and to whom, before anybody has chosen the words.
+"""Drafts: what a letter says, before anybody has chosen the words.
 
 The facts come from the database as they are now; how a day, a time or an amount is written follows when the letter is
 set, because that depends on the reader.
@@ -15,36 +15,32 @@ from persistence.bookings import StoredBooking
 from persistence.moments import moment
 from server.notify.speech import Speech
 
+Written = Callable[[Speech], Any]
 Telling = Callable[[Speech], dict[str, Any]]
 """What fills the sentences, in the reader's language."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Whom a letter goes to."""
-
-    address: str
-    locale: str
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Draft:
-    """`facts` decide what stands in the letter; `visit` is what its calendar file is about."""
+    """`facts` decide what stands in the letter; `link` is where its button leads, as a path of the site.
+
+    `visit` is what its calendar file is about: an entry, or with `visit_ends` the end of one.
+    """
 
     kind: str
     telling: Telling
     facts: Mapping[str, Any] = field(default_factory=dict)
+    link: str = ""
     visit: StoredBooking | None = None
     visit_ends: bool = False
 
 
 def of_account(**told: Any) -> Telling:
     """Sentences about an account, which hold the same facts in every language."""
-    return lambda _speech: told
+    return lambda _speech: dict(told)
 
 
-def of_booking(booking: StoredBooking, **more: Callable[[Speech], Any]) -> Telling:
+def of_booking(booking: StoredBooking, **more: Written) -> Telling:
     """Sentences about a booking; `more` are further facts, written out in the reader's language."""
 
     def tell(speech: Speech) -> dict[str, Any]:
@@ -67,8 +63,21 @@ def of_booking(booking: StoredBooking, **more: Callable[[Speech], Any]) -> Telli
     return tell
 
 
-def amount(minor_units: int, currency: str) -> Callable[[Speech], str]:
+def amount(minor_units: int, currency: str) -> Written:
     return lambda speech: speech.money(minor_units, currency)
+
+
+def day(at: Instant, time_zone: str) -> Written:
+    return lambda speech: speech.day(local(at, time_zone))
+
+
+def time(at: Instant, time_zone: str) -> Written:
+    return lambda speech: speech.time(local(at, time_zone))
+
+
+def same(fact: object) -> Written:
+    """What is written alike in every language."""
+    return lambda _speech: fact
 
 
 def local(at: Instant, time_zone: str) -> datetime:

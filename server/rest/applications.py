@@ -1,7 +1,6 @@
 """Applications for a theatre: a member asks, an administrator decides; an approval makes theatre and manager."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Annotated, Any, Final
 
 from aiohttp import web
@@ -9,19 +8,18 @@ from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
 from actors.ids import mint
-from persistence import accounts
+from persistence import accounts, jobs
 from persistence import applications as store
-from persistence.accounts import Account
 from persistence.applications import Application, ApplicationFilter, Status
 from persistence.database import Connection
+from persistence.jobs import Job
 from server.auth import grants
 from server.auth.details import Email, Name, Phone, Zone
 from server.auth.entry import own_account
 from server.auth.grants import Grants
 from server.auth.identity import ADMIN, MEMBERS, caller
 from server.errors import Problem, not_found
-from server.keys import CLOCK, ERRANDS, LETTERS, LIMITER, POOL, SESSIONS
-from server.letters import approved_letter, rejected_letter
+from server.keys import CLOCK, JOBS, LIMITER, POOL, SESSIONS
 from server.listings import after_start
 from server.operations import Operation
 from server.requests import Body, Cursor, Page, path_id, read_body, read_query
@@ -135,8 +133,9 @@ async def approve(request: web.Request) -> web.Response:
             raise Problem(409, "name_taken", "There is already a theatre of this name in this city.") from None
         wanted = Grants.of(applicant).with_manager_of(theatre_id)
         changed = await grants.write(connection, applicant, wanted, now)
+        await _tell(connection, decided)
+    app[JOBS].wake()
     await app[SESSIONS].regrant(changed)
-    _tell(request, applicant, decided)
     return answer(_shown(decided))
 
 
@@ -145,11 +144,10 @@ async def reject(request: web.Request) -> web.Response:
     asked = await read_body(request, Rejection)
     async with app[POOL].acquire() as connection, connection.transaction():
         application = await _undecided(request, connection)
-        applicant = await accounts.by_id(connection, application.account_id)
         now = app[CLOCK].now()
         decided = await store.reject(connection, application, asked.reason, caller(request).account_id, now)
-    if applicant is not None:
-        _tell(request, applicant, decided)
+        await _tell(connection, decided)
+    app[JOBS].wake()
     return answer(_shown(decided))
 
 
@@ -176,16 +174,9 @@ async def _list(request: web.Request, account_id: str | None) -> web.Response:
     return answer(body)
 
 
-def _tell(request: web.Request, applicant: Account, decided: Application) -> None:
-    app = request.app
-    if applicant.email is None:
-        return
-    letter_id = mint(app[CLOCK].now())
-    if decided.status == "approved":
-        letter = approved_letter(letter_id, applicant.email, decided.name)
-    else:
-        letter = rejected_letter(letter_id, applicant.email, decided.name, decided.reason)
-    app[ERRANDS].leave(partial(app[LETTERS].send, letter))
+async def _tell(connection: Connection, decided: Application) -> None:
+    letter = {"letter": "application_decided", "application_id": decided.id}
+    await jobs.put(connection, [Job("mail", f"mail:application:{decided.id}", None, letter)])
 
 
 def _shown(application: Application) -> TheatreApplication:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from typing import Annotated, Final
 
@@ -16,12 +15,12 @@ from persistence.accounts import Account
 from server.auth import identity, passwords
 from server.auth.addresses import sought
 from server.auth.details import Email, Name, Password, Phone
-from server.auth.entry import SignedIn, address, agent, cookie, public_url, set_cookie, signed_in
+from server.auth.entry import SignedIn, address, agent, cookie, set_cookie, signed_in
 from server.auth.identity import Identity
 from server.auth.proofs import send_welcome
 from server.auth.sessions import not_matching
 from server.errors import Problem, auth_required, unauthorized
-from server.keys import CLOCK, ERRANDS, LIMITER, PASSWORDS, POOL, SESSIONS, TELEMETRY
+from server.keys import CLOCK, LIMITER, PASSWORDS, POOL, SESSIONS, TELEMETRY
 from server.operations import PUBLIC, Operation
 from server.requests import Body, read_body, read_optional_body
 from server.responses import no_content
@@ -80,7 +79,7 @@ async def register(request: web.Request) -> web.Response:
         account = await _add(request, account, caller)
     except accounts.EmailTaken:
         raise Problem(409, "email_taken", "There is already an account with this e-mail address.") from None
-    app[ERRANDS].leave(partial(send_welcome, app, account.id, asked.email, public_url(request)))
+    await send_welcome(app, account.id, asked.email)
     return signed_in(request, await app[SESSIONS].begin(account, agent(request)), status=201)
 
 

@@ -4,23 +4,25 @@ Whether an address or a number is known here shows neither in an answer nor in t
 """
 
 from dataclasses import replace
-from functools import partial
 from typing import Annotated, Final
 
 from aiohttp import hdrs, web
 from pydantic import Field
 
 from actors.ids import mint
-from persistence import accounts
+from actors.seatmap.terms import Instant
+from persistence import accounts, jobs
 from persistence.accounts import Account
+from persistence.database import Connection
+from persistence.jobs import Job
 from server.auth import identity, passwords
 from server.auth.details import Email, Password, Phone, Secret
-from server.auth.entry import SignedIn, address, agent, own_account, public_url, signed_in
+from server.auth.entry import SignedIn, address, agent, own_account, signed_in
 from server.auth.identity import GUEST, MEMBERS, Identity
-from server.auth.proofs import CODE_DIGITS, prove, prove_phone, send_code, send_reset, send_welcome
+from server.auth.proofs import prove, prove_phone, send_code, send_reset, send_welcome
+from server.auth.secrets import CODE_DIGITS
 from server.errors import Problem, invalid
-from server.keys import CLOCK, ERRANDS, LETTERS, LIMITER, PASSWORDS, POOL, SESSIONS
-from server.letters import changed_letter
+from server.keys import CLOCK, JOBS, LIMITER, PASSWORDS, POOL, SESSIONS
 from server.operations import PUBLIC, Operation
 from server.requests import Body, read_body
 from server.responses import no_content
@@ -67,10 +69,13 @@ async def change_password(request: web.Request) -> web.Response:
         raise Problem(422, "same_password", "The new password is the old one.")
     password_hash = await app[PASSWORDS].hash(asked.new_password)
     now = app[CLOCK].now()
-    if not await accounts.set_password(app[POOL], account.id, password_hash, instead_of=account.password_hash, now=now):
-        raise _wrong_password()
+    before = account.password_hash
+    async with app[POOL].acquire() as connection, connection.transaction():
+        if not await accounts.set_password(connection, account.id, password_hash, instead_of=before, now=now):
+            raise _wrong_password()
+        await _tell_of_change(connection, account.id, now)
+    app[JOBS].wake()
     await app[SESSIONS].end_all(account.id, but=caller.session_id)
-    _tell_of_change(request, account)
     return no_content()
 
 
@@ -79,7 +84,7 @@ async def forgot_password(request: web.Request) -> web.Response:
     await app[LIMITER].spend(app[LIMITER].rates.letters, request.path, address(request))
     asked = await read_body(request, Forgotten)
     await app[LIMITER].spend(app[LIMITER].rates.proofs, request.path, asked.email)
-    app[ERRANDS].leave(partial(send_reset, app, asked.email, public_url(request)))
+    await send_reset(app, asked.email)
     return web.Response(status=202)
 
 
@@ -92,10 +97,12 @@ async def reset_password(request: web.Request) -> web.Response:
     passwords.check_strength(asked.new_password, "", "new_password")
     proven = await prove(app, asked.token, "reset")
     password_hash = await app[PASSWORDS].hash(asked.new_password)
-    await accounts.reset_password(app[POOL], proven.account_id, password_hash, app[CLOCK].now())
+    now = app[CLOCK].now()
+    async with app[POOL].acquire() as connection, connection.transaction():
+        await accounts.reset_password(connection, proven.account_id, password_hash, now)
+        await _tell_of_change(connection, proven.account_id, now)
+    app[JOBS].wake()
     await app[SESSIONS].end_all(proven.account_id)
-    letter = changed_letter(mint(app[CLOCK].now()), proven.email)
-    app[ERRANDS].leave(partial(app[LETTERS].send, letter))
     return no_content()
 
 
@@ -107,7 +114,7 @@ async def ask_to_verify(request: web.Request) -> web.Response:
         raise invalid("email", "This account has no e-mail address.")
     await app[LIMITER].spend(app[LIMITER].rates.proofs, request.path, account.id)
     if not account.email_verified:
-        app[ERRANDS].leave(partial(send_welcome, app, account.id, account.email, public_url(request)))
+        await send_welcome(app, account.id, account.email)
     return web.Response(status=202)
 
 
@@ -125,7 +132,7 @@ async def request_code(request: web.Request) -> web.Response:
     await app[LIMITER].spend(app[LIMITER].rates.letters, request.path, address(request))
     asked = await read_body(request, CodeWanted)
     await app[LIMITER].spend(app[LIMITER].rates.proofs, request.path, asked.phone)
-    app[ERRANDS].leave(partial(send_code, app, asked.phone))
+    await send_code(app, asked.phone)
     return web.Response(status=202)
 
 
@@ -175,11 +182,9 @@ async def _check_current(request: web.Request, account: Account, password: str |
     await limiter.forgive(limiter.rates.failed_logins, *who, code="login_throttled")
 
 
-def _tell_of_change(request: web.Request, account: Account) -> None:
-    app = request.app
-    if account.email is not None:
-        letter = changed_letter(mint(app[CLOCK].now()), account.email)
-        app[ERRANDS].leave(partial(app[LETTERS].send, letter))
+async def _tell_of_change(connection: Connection, account_id: str, now: Instant) -> None:
+    letter = {"letter": "password_changed", "account_id": account_id}
+    await jobs.put(connection, [Job("mail", f"mail:password:{mint(now)}", None, letter)])
 
 
 def _wrong_password() -> Problem:

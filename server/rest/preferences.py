@@ -11,18 +11,10 @@ from server.auth.details import Zone
 from server.auth.entry import own_account
 from server.auth.identity import MEMBERS
 from server.keys import CLOCK, POOL
+from server.notify.ways import Ways, ways
 from server.operations import Operation
 from server.requests import Body, read_body
 from server.responses import answer
-
-
-class Ways(TypedDict):
-    """By which ways somebody is told of a topic."""
-
-    in_app: bool
-    email: bool
-    sms: bool
-    push: bool
 
 
 class Preferences(TypedDict):
@@ -56,10 +48,6 @@ class PreferencesChange(Body):
     time_zone: Zone | None = None
 
 
-_USUAL: Final[Ways] = {"in_app": True, "email": True, "sms": False, "push": False}
-_QUIET: Final[Ways] = {"in_app": True, "email": False, "sms": False, "push": False}
-
-
 async def preferences(request: web.Request) -> web.Response:
     account = await own_account(request)
     stored = await accounts.preferences(request.app[POOL], account.id)
@@ -80,23 +68,13 @@ async def change(request: web.Request) -> web.Response:
 
 def _whole(stored: accounts.Preferences, time_zone: str) -> Preferences:
     """What is stored, over what is usual."""
-
-    def ways(topic: str, usual: Ways = _USUAL) -> Ways:
-        own = stored.get(topic, {})
-        return {
-            "in_app": own.get("in_app", usual["in_app"]),
-            "email": own.get("email", usual["email"]),
-            "sms": own.get("sms", usual["sms"]),
-            "push": own.get("push", usual["push"]),
-        }
-
     return {
-        "booking_confirmed": ways("booking_confirmed"),
-        "booking_cancelled": ways("booking_cancelled"),
-        "booking_reminder": ways("booking_reminder"),
-        "showtime_changed": ways("showtime_changed"),
-        "waitlist_offer": ways("waitlist_offer"),
-        "upcoming_movie": ways("upcoming_movie", _QUIET),
+        "booking_confirmed": ways(stored, "booking_confirmed"),
+        "booking_cancelled": ways(stored, "booking_cancelled"),
+        "booking_reminder": ways(stored, "booking_reminder"),
+        "showtime_changed": ways(stored, "showtime_changed"),
+        "waitlist_offer": ways(stored, "waitlist_offer"),
+        "upcoming_movie": ways(stored, "upcoming_movie"),
         "time_zone": time_zone,
     }
 

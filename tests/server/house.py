@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from server.app import HouseClock, build_app
 from server.config import Config
 from server.express import Runner
-from server.keys import CONFIG, ERRANDS
+from server.keys import CONFIG, JOBS
 from server.limiter import Rates
 
 SECRET = "a secret that is only used in tests, long enough"
@@ -62,33 +62,42 @@ class House:
         body: dict[str, Any] = await response.json()
         return body
 
-    async def errands(self) -> None:
-        """Until everything that handlers left behind is done."""
-        await self.app[ERRANDS].done()
+    async def settle(self) -> None:
+        """Until every job that is due is done."""
+        await self.app[JOBS].settle()
 
     async def letters(self, to: str) -> list[EmailMessage]:
         """What this address was sent, the oldest first."""
-        await self.errands()
+        await self.settle()
         folder = self.app[CONFIG].data_dir / "mail"
         parser = BytesParser(EmailMessage, policy=default)
-        letters = [parser.parsebytes(file.read_bytes()) for file in sorted(folder.glob("*.eml"))]
+        files = sorted(folder.glob("*.eml"), key=lambda file: file.stat().st_mtime_ns)
+        letters = [parser.parsebytes(file.read_bytes()) for file in files]
         return [letter for letter in letters if letter["To"] == to]
 
     async def letter_token(self, to: str, purpose: str) -> str:
         """The token in the last letter for this purpose."""
-        texts = [letter.get_content() for letter in await self.letters(to)]
+        texts = [plain(letter) for letter in await self.letters(to)]
         return next(text for text in reversed(texts) if f"#{purpose}=" in text).split(f"#{purpose}=")[1].split()[0]
 
     async def code(self, phone: str) -> str:
         """The code that a number was sent last."""
-        await self.errands()
+        await self.settle()
         folder = self.app[CONFIG].data_dir / "sms"
-        texts = [file.read_text() for file in sorted(folder.glob("*.txt"))]
+        files = sorted(folder.glob("*.txt"), key=lambda file: file.stat().st_mtime_ns)
+        texts = [file.read_text() for file in files]
         return [text for text in texts if text.startswith(phone)][-1].split("\n\n")[1][:6]
 
     async def guest(self) -> dict[str, Any]:
         body: dict[str, Any] = await (await self.post("/auth/guest")).json()
         return body
+
+
+def plain(letter: EmailMessage) -> str:
+    """The form of a letter that is plain text."""
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
 
 
 @asynccontextmanager

@@ -81,6 +81,9 @@ def test_one_message_names_every_wrong_setting(bare: pytest.MonkeyPatch) -> None
         "MARQUEE_DEMO": ("often", "should be 'auto', 'on' or 'off'"),
         "MARQUEE_DATABASE_URL": ("mysql://x", "must look like postgresql://user:password@host/database"),
         "MARQUEE_SMTP_URL": ("mail", "must look like smtp://"),
+        "MARQUEE_MAIL_FROM": ("the house", "must look like Marquee <tickets@house.example>"),
+        "MARQUEE_TWILIO_BASE_URL": ("twilio", "must look like https://api.twilio.com"),
+        "MARQUEE_TWILIO_FROM": ("+15550001111", "belongs together with TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"),
         "MARQUEE_TRUSTED_PROXIES": ("everybody", "does not appear to be an IPv4 or IPv6 network"),
         "MARQUEE_WORKERS": ("2", "must be 1: this version runs as one process"),
         "MARQUEE_PAYMENT_PROVIDER": ("stripe", "must be sandbox"),
@@ -138,6 +141,23 @@ def test_a_collector_needs_the_extra(bare: pytest.MonkeyPatch) -> None:
         SettingsRefused, match=r"MARQUEE_OTLP_URL needs the extra named traces: install marquee\[traces\]"
     ):
         load()
+
+
+def test_twilio_is_set_as_a_whole_and_its_token_is_not_shown(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("MARQUEE_TWILIO_ACCOUNT_SID", "AC1")
+    with pytest.raises(SettingsRefused, match="MARQUEE_TWILIO_FROM belongs together"):
+        load()
+    bare.setenv("MARQUEE_TWILIO_AUTH_TOKEN", "hunter2")
+    bare.setenv("MARQUEE_TWILIO_FROM", "+15550001111")
+    settings = load()
+    assert settings.twilio_base_url == "https://api.twilio.com"
+    assert "hunter2" not in repr(settings)
+
+
+def test_people_find_the_site_where_it_was_said_to_be(bare: pytest.MonkeyPatch) -> None:
+    assert load().site == "http://127.0.0.1:8080"
+    bare.setenv("MARQUEE_PUBLIC_URL", "https://tickets.example/")
+    assert load().site == "https://tickets.example"
 
 
 def test_a_refused_secret_is_not_shown(bare: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,11 @@ DELETE /api/v1/auth/sessions/{id}                                    GCUBMA  404
 GET    /api/v1/me/notification-preferences                           CUBMA
 PATCH  /api/v1/me/notification-preferences                           CUBMA
 PUT    /api/v1/me/notification-preferences                           CUBMA
+GET    /api/v1/notifications                                         CUBMA
+GET    /api/v1/notifications/unread-count                            CUBMA
+PATCH  /api/v1/notifications/{notification_id}                       CUBMA
+PUT    /api/v1/notifications/{notification_id}                       CUBMA
+POST   /api/v1/notifications/read-all                                CUBMA
 POST   /api/v1/theatre-applications                                  CUBMA
 GET    /api/v1/theatre-applications                                  CUBMA
 
@@ -107,6 +112,7 @@ GET    /api/v1/bookings/user                                         GCUBMA
 GET    /api/v1/bookings/{booking_id}                                 GCUBMA  404
 POST   /api/v1/bookings/{booking_id}/confirm                         GCUBMA  404
 GET    /api/v1/bookings/{booking_id}/cancellation-quote              GCUBMA  404
+POST   /api/v1/bookings/{booking_id}/resend                          GCUBMA  404
 POST   /api/v1/bookings/{booking_id}/cancel                          GCUBMA  404
 DELETE /api/v1/bookings/{booking_id}                                 GCUBMA  404
 

@@ -25,7 +25,7 @@ def booking(**changes: Any) -> StoredBooking:
         "id": "018f0000-0000-7000-8000-00000000000a", "reference": "7KQ2MX4P", "hold_id": "h", "owner": "o",
         "status": "confirmed", "currency": "INR", "paid": 108_560, "refunded": 0, "payment_id": "p",
         "payment_status": "succeeded", "created_at": STARTS - 48 * HOUR, "expires_at": STARTS - 47 * HOUR,
-        "confirmed_at": STARTS - 48 * HOUR, "ended_at": None, "lines": lines,
+        "confirmed_at": STARTS - 48 * HOUR, "ended_at": None, "reason": "", "lines": lines,
         "tickets": (Ticket("t1", "F7"), Ticket("t2", "F8")), "showtime": showtime,
     }  # fmt: skip
     return StoredBooking(**{**given, **changes})
@@ -36,7 +36,7 @@ def drafts_of_all_kinds() -> dict[str, Draft]:
     back = amount(54_280, "INR")
     before = drafts.local(STARTS - 3 * HOUR, "Asia/Kolkata")
     plain = of_booking(booked)
-    cancelled = of_booking(booked, amount=back, gone=lambda _: "F8", reason=lambda _: "A power cut & no <light>")
+    cancelled = of_booking(booked, amount=back, gone=lambda _: "F8")
     moved = of_booking(booked, day_before=lambda s: s.day(before), time_before=lambda s: s.time(before))
     until = of_booking(booked, until=lambda s: s.time(before))
     account = of_account(time="19:30", theatre="Odeon & Sons", reason="There is <one> already.")
@@ -51,6 +51,8 @@ def drafts_of_all_kinds() -> dict[str, Draft]:
         ),
         "payment_failed": Draft("payment_failed", until, {"waiting": True}),
         "payment_returned": Draft("payment_returned", cancelled, {"reason": "expired_seats_lost"}),
+        "refund_granted": Draft("refund_granted", cancelled),
+        "screen_changed": Draft("screen_changed", plain, {}, booked),
         "showtime_changed": Draft("showtime_changed", moved, {}, booked),
         "showtime_cancelled": Draft("showtime_cancelled", cancelled, {"refunded": True}, booked, visit_ends=True),
         "reminder": Draft("reminder", plain),

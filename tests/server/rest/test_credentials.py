@@ -8,7 +8,8 @@ import pytest
 from actors.runtime.clock import ManualClock
 from persistence.database import Pool
 from server.auth.proofs import CODE_MS, RESET_MS
-from tests.server.house import House, open_house
+from server.keys import CONFIG, POOL
+from tests.server.house import House, open_house, plain
 
 NOW = 1_790_000_000_000
 EMAIL = "ana@example.com"
@@ -101,6 +102,42 @@ async def test_whether_an_address_is_known_shows_nowhere(house: House) -> None:
     assert await house.letters("nobody@example.com") == []
 
 
+async def test_an_unknown_address_leaves_the_same_job_and_no_letter(house: House, pool: Pool) -> None:
+    """What is done for a known address is done for an unknown one, so that it takes as long."""
+    await house.member(email=EMAIL)
+    await house.settle()
+    counts = []
+    for email in (EMAIL, "nobody@example.com"):
+        before = await pool.fetchval("SELECT count(*) FROM job")
+        await house.post("/auth/forgot-password", {"email": email})
+        counts.append(await pool.fetchval("SELECT count(*) FROM job") - before)
+    await house.settle()
+    assert counts == [1, 1]
+    assert await pool.fetchval("SELECT count(*) FROM job WHERE state <> 'done'") == 0
+
+
+async def test_a_letter_that_is_sent_again_carries_the_same_link_until_it_was_used(house: House, pool: Pool) -> None:
+    await house.member(email=EMAIL, password=OLD)
+    await house.post("/auth/forgot-password", {"email": EMAIL})
+    first = await house.letter_token(EMAIL, "reset")
+    resend = "UPDATE job SET state = 'ready', due_at = 'epoch' WHERE dedupe_key LIKE 'mail:reset:%'"
+    await pool.execute(resend)
+    assert await house.letter_token(EMAIL, "reset") == first
+    assert (await house.post("/auth/reset-password", {"token": first, "new_password": NEW})).status == 204
+    for letter in (house.app[CONFIG].data_dir / "mail").glob("*reset*"):
+        letter.unlink()
+    await pool.execute(resend)
+    assert not any("#reset=" in plain(letter) for letter in await house.letters(EMAIL))
+
+
+async def test_a_letter_survives_the_end_of_the_process(database_url: str) -> None:
+    async with open_house(database_url, smtp_url="smtp://127.0.0.1:9") as house:
+        await house.member(email=EMAIL)
+    async with open_house(database_url) as house:
+        await house.app[POOL].execute("UPDATE job SET state = 'ready', due_at = 'epoch' WHERE state <> 'done'")
+        assert [letter["Subject"] for letter in await house.letters(EMAIL)] == ["Is this your address?"]
+
+
 async def test_a_link_lives_an_hour_and_a_newer_one_replaces_it(database_url: str) -> None:
     clock = ManualClock(NOW)
     async with open_house(database_url, clock=clock) as house:
@@ -123,7 +160,7 @@ async def test_links_lead_to_where_the_operator_said_whatever_the_client_calls_u
         headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
         await house.post("/auth/forgot-password", {"email": EMAIL}, headers=headers)
         letters = await house.letters(EMAIL)
-        assert any("https://tickets.example/sign-in#reset=" in letter.get_content() for letter in letters)
+        assert any("https://tickets.example/sign-in#reset=" in plain(letter) for letter in letters)
         assert not any("evil" in letter.as_string() for letter in letters)
         assert {letter["From"] for letter in letters} == {"Marquee <no-reply@tickets.example>"}
 

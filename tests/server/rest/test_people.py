@@ -126,7 +126,7 @@ async def test_who_is_erased_leaves_no_trace_but_the_bookings_and_the_log(house:
     held = await expect(await hold(counter, token, "A1"), 201)
     contact = {"email": EMAIL, "name": "Ana Unmistakable", "phone": "+49301111111"}
     await expect(await book(counter, token, held["hold_id"], contact=contact), 201)
-    await house.errands()
+    await house.settle()
     refused = await house.ask("DELETE", "/auth/me", token=token)
     assert await code_of(refused) == (409, "upcoming_bookings")
 
