@@ -97,6 +97,23 @@ def test_a_partial_cancellation_frees_its_seats_and_refunds_once() -> None:
     assert found.jobs[0].payload["amount"] == 1_000
 
 
+def test_a_favour_is_money_back_on_its_day_and_changes_no_seat() -> None:
+    story = Story().sold("A1", "A2")
+    story.tell(house.favour(story.state, story.booking, 500), at=NOW + DAY)
+    found = changes(story.before, story.state, story.last)
+    (row,) = found.bookings
+    assert (row.status, row.payment_status, row.total, row.refunded) == (
+        "confirmed", "partially_refunded", 3_094, 500,
+    )  # fmt: skip
+    assert [seat.live for seat in found.seats] == [True, True]
+    assert [(sales.seats_cancelled, sales.refunded) for sales in found.sales] == [(0, 500)]
+    assert [(job.topic, job.payload["reason"]) for job in found.jobs] == [
+        ("refund", "goodwill"),
+        ("announce", "goodwill"),
+    ]
+    assert [(move.debit, move.credit, move.amount) for move in found.postings] == [("sales", "refunds_due", 500)]
+
+
 def test_an_unpaid_booking_that_ends_is_no_sale() -> None:
     story = Story()
     story.tell(house.held(story.hold, "A1"), house.placed(story.booking, story.hold, "A1"))

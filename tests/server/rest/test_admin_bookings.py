@@ -10,7 +10,7 @@ from actors.ids import mint, mint_in
 from actors.seatmap import commands as c
 from actors.seatmap.commands import ActorKind, Cause
 from persistence import audit
-from server.keys import POOL, REGISTRY
+from server.keys import JOBS, POOL, REGISTRY
 from tests.server.house import House
 from tests.server.rest.cinema import Counter, Person, expect, fresh_key, open_counter
 
@@ -20,6 +20,8 @@ SEAT = 54_280
 
 @pytest.fixture
 async def counter(house: House) -> Counter:
+    """Nobody works the jobs, so that refunds stay where these tests put them."""
+    await house.app[JOBS].close()
     return await open_counter(house)
 
 
@@ -109,7 +111,6 @@ async def test_a_booking_says_how_far_its_refund_really_is(counter: Counter, sta
     bought = await ana.buy(counter.showtime_id, "A1")
     gone = await expect(await ana.post(f"/bookings/{bought['id']}/cancel", {}, key=fresh_key()), 200)
     assert gone["refund"]["status"] == "pending"
-    await counter.house.app[POOL].execute("ALTER TABLE job DROP CONSTRAINT job_state_check")
     await mark(counter, gone["refund"]["id"], state)
     page = await shown(ana, bought["id"])
     assert page["refund"] == {**gone["refund"], "status": told}
@@ -189,6 +190,7 @@ async def test_the_audit_names_who_did_what_by_which_request(counter: Counter) -
 
 
 async def test_a_sold_out_house_is_cancelled_in_one_turn_and_everybody_is_refunded_once(house: House) -> None:
+    await house.app[JOBS].close()
     counter = await open_counter(house, rows=18, seats_per_row=25)
     actor = await house.app[REGISTRY].actor(counter.showtime_id)
     number = actor.snapshot.number
@@ -203,7 +205,6 @@ async def test_a_sold_out_house_is_cancelled_in_one_turn_and_everybody_is_refund
     pool = house.app[POOL]
     keys = [row[0] for row in await pool.fetch("SELECT dedupe_key FROM job WHERE topic = 'refund'")]
     assert len(keys) == 450
-    await pool.execute("ALTER TABLE job DROP CONSTRAINT IF EXISTS job_state_check")
     for state, some in (("done", keys[:440]), ("parked", keys[440:447])):
         await pool.execute("UPDATE job SET state = $1 WHERE dedupe_key = ANY($2::text[])", state, some)
     progress = await expect(await manager.get(f"{path}/cancellation"), 200)
