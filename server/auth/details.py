@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from server.auth.addresses import ADDRESS_LENGTH_MAX, folded
 
+LOCALE_LENGTH_MAX: Final = 35
 _is_phone: Final = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
 _is_locale: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}").fullmatch
 _ZONES: Final = frozenset(available_timezones())
@@ -39,10 +40,16 @@ def _zone(text: str) -> str:
     return text
 
 
+def first_locale(header: str) -> str:
+    """What an Accept-Language header asks for first, as browsers write it; `en` where it asks for nothing."""
+    tags = (part.partition(";")[0].strip() for part in header.split(","))
+    return next((tag for tag in tags if len(tag) <= LOCALE_LENGTH_MAX and _is_locale(tag)), "en")
+
+
 Email = Annotated[str, Field(max_length=ADDRESS_LENGTH_MAX), AfterValidator(folded)]
 Phone = Annotated[str, Field(max_length=40), AfterValidator(_phone)]
 Name = Annotated[str, Field(max_length=100), AfterValidator(_name)]
-Locale = Annotated[str, Field(max_length=35), AfterValidator(_locale)]
+Locale = Annotated[str, Field(max_length=LOCALE_LENGTH_MAX), AfterValidator(_locale)]
 Zone = Annotated[str, Field(max_length=64), AfterValidator(_zone)]
 Password = Annotated[str, Field(max_length=4_096)]
 Secret = Annotated[str, Field(min_length=1, max_length=200)]

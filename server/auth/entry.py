@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from persistence import accounts
 from persistence.accounts import Account
 from server.auth import identity
+from server.auth.details import first_locale
 from server.auth.sessions import Pair
 from server.auth.tokens import ACCESS_MS
 from server.errors import forbidden, unauthorized
@@ -119,6 +120,11 @@ def address(request: web.Request) -> str:
 
 def agent(request: web.Request) -> str:
     return request.headers.get(hdrs.USER_AGENT, "")
+
+
+def locale(request: web.Request) -> str:
+    """The language that somebody who is new here reads, as their browser says."""
+    return first_locale(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
 
 
 def _is_https(request: web.Request) -> bool:

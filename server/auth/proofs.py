@@ -56,14 +56,14 @@ async def prove(app: web.Application, token: str, purpose: Purpose) -> Proven:
     return proven
 
 
-async def send_code(app: web.Application, phone: str) -> None:
-    """A code by text, whoever has the number."""
+async def send_code(app: web.Application, phone: str, locale: str) -> None:
+    """A code by text, whoever has the number; in this language where nobody has proved it to be theirs."""
     now = app[CLOCK].now()
     key = f"sms:code:{mint(now)}"
     digest = _keyed(app, phone, code_of(app[CONFIG].jwt_secret, key))
     async with app[POOL].acquire() as connection, connection.transaction():
         await proofs.put_code(connection, phone, digest, now + CODE_MS, key)
-        await jobs.put(connection, [Job("sms", key, None, {"text": "code"})])
+        await jobs.put(connection, [Job("sms", key, None, {"text": "code", "locale": locale})])
     app[JOBS].wake()
 
 

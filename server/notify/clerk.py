@@ -193,7 +193,7 @@ class Clerk:
             return None
         code = code_of(self._house.secrets[0], job.dedupe_key)
         account = await accounts.by_phone(self._pool, phone)
-        speech = speech_for(account.locale if account is not None else "en")
+        speech = speech_for(str(job.payload["locale"]) if account is None else account.locale)
         return Text(job.dedupe_key, job.created_at, phone, speech.say("text.code", code=code))
 
 

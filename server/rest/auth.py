@@ -15,7 +15,7 @@ from persistence.accounts import Account
 from server.auth import identity, passwords
 from server.auth.addresses import sought
 from server.auth.details import Email, Name, Password, Phone
-from server.auth.entry import SignedIn, address, agent, cookie, set_cookie, signed_in
+from server.auth.entry import SignedIn, address, agent, cookie, locale, set_cookie, signed_in
 from server.auth.identity import Identity
 from server.auth.proofs import send_welcome
 from server.auth.sessions import not_matching
@@ -74,6 +74,7 @@ async def register(request: web.Request) -> web.Response:
         password_hash=await app[PASSWORDS].hash(asked.password),
         roles=(identity.CUSTOMER,),
         created_at=now,
+        locale=locale(request),
     )
     try:
         account = await _add(request, account, caller)
@@ -119,7 +120,7 @@ async def guest(request: web.Request) -> web.Response:
     app = request.app
     await _spend(request, app[LIMITER].rates.guests)
     now = app[CLOCK].now()
-    account = Account(id=mint(now), roles=(identity.GUEST,), created_at=now)
+    account = Account(id=mint(now), roles=(identity.GUEST,), created_at=now, locale=locale(request))
     await accounts.add(app[POOL], account)
     return signed_in(request, await app[SESSIONS].begin(account, agent(request)), status=201)
 

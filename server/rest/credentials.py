@@ -17,7 +17,7 @@ from persistence.database import Connection
 from persistence.jobs import Job
 from server.auth import identity, passwords
 from server.auth.details import Email, Password, Phone, Secret
-from server.auth.entry import SignedIn, address, agent, own_account, signed_in
+from server.auth.entry import SignedIn, address, agent, locale, own_account, signed_in
 from server.auth.identity import GUEST, MEMBERS, Identity
 from server.auth.proofs import prove, prove_phone, send_code, send_reset, send_welcome
 from server.auth.secrets import CODE_DIGITS
@@ -132,7 +132,7 @@ async def request_code(request: web.Request) -> web.Response:
     await app[LIMITER].spend(app[LIMITER].rates.letters, request.path, address(request))
     asked = await read_body(request, CodeWanted)
     await app[LIMITER].spend(app[LIMITER].rates.proofs, request.path, asked.phone)
-    await send_code(app, asked.phone)
+    await send_code(app, asked.phone, locale(request))
     return web.Response(status=202)
 
 
@@ -160,7 +160,14 @@ async def _owner_of(request: web.Request, phone: str, caller: Identity | None) -
     known = await accounts.by_phone(pool, phone)
     if known is not None:
         return known
-    account = Account(id=mint(now), roles=(identity.CUSTOMER,), created_at=now, phone=phone, phone_verified=True)
+    account = Account(
+        id=mint(now),
+        roles=(identity.CUSTOMER,),
+        created_at=now,
+        phone=phone,
+        phone_verified=True,
+        locale=locale(request),
+    )
     if caller is not None and caller.roles == {GUEST}:
         grown = await accounts.upgrade_guest(pool, replace(account, id=caller.account_id))
         if grown is not None:

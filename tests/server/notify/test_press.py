@@ -184,3 +184,12 @@ def test_one_seat_is_spoken_of_as_one(press: Press) -> None:
     assert "Seat: F7" in text
     assert text.splitlines()[2] == "Hello,"
     assert TITLE in text
+
+
+@settings(deadline=None)
+@given(st.from_regex(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", fullmatch=True))
+def test_whatever_an_account_calls_its_locale_it_is_spoken_to(locale: str) -> None:
+    speech = speech_for(locale)
+    assert speech.language in LANGUAGES
+    told = DRAFTS["booking_confirmed"].telling(speech)
+    assert all(str(fact) for fact in told.values())

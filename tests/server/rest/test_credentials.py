@@ -290,3 +290,28 @@ async def test_who_registered_with_a_strangers_address_loses_the_account_to_its_
     await house.post("/auth/otp/request", {"phone": PHONE})
     response = await house.post("/auth/otp/verify", {"phone": PHONE, "code": await house.code(PHONE)})
     assert (await response.json())["user"]["id"] != squatter["user"]["id"]
+
+
+@pytest.mark.parametrize(
+    ("header", "locale", "subject", "code"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.5", "de-AT", "Ist das Ihre Adresse?", "ist Ihr Code"),
+        ("hi", "hi", "क्या यह आपका पता है?", "आपका Marquee कोड"),
+        ("*;q=0.1, en-GB", "en-GB", "Is this your address?", "is your Marquee code"),
+        ("fr-FR", "fr-FR", "Is this your address?", "is your Marquee code"),
+        ("", "en", "Is this your address?", "is your Marquee code"),
+        ("; drop table,,-", "en", "Is this your address?", "is your Marquee code"),
+    ],
+)
+async def test_who_is_new_is_written_to_in_the_browsers_language(
+    house: House, header: str, locale: str, subject: str, code: str
+) -> None:
+    headers = {"Accept-Language": header}
+    asked = {"email": EMAIL, "password": OLD, "display_name": "Ana"}
+    registered = await (await house.post("/auth/register", asked, headers=headers)).json()
+    assert registered["user"]["locale"] == locale
+    assert [letter["Subject"] for letter in await house.letters(EMAIL)] == [subject]
+    await house.post("/auth/otp/request", {"phone": PHONE}, headers=headers)
+    await house.settle()
+    (text,) = (house.app[CONFIG].data_dir / "sms").glob("*.txt")
+    assert code in text.read_text()
