@@ -14,9 +14,11 @@ from persistence import accounts
 from persistence.accounts import Account
 from server.app import build_app
 from server.config import Config
-from server.keys import CLOCK, POOL
+from server.keys import CLOCK, COURIER, DISPATCH, POOL
+from server.partners.reach import Reach
 from tests.contract.world import WORLD, World
 from tests.server.house import SECRET, House
+from tests.server.partners.test_reach import Book
 from tests.server.rest.cinema import open_counter
 
 CHECKED = "all"
@@ -38,6 +40,8 @@ async def contract(dsn: str, folder: Path, *options: str, seconds_max: float) ->
     app = build_app(Config(jwt_secret=SECRET, rate_limit=False, data_dir=folder), dsn, password_cost=4)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    app[DISPATCH].rest()  # webhooks that it makes up are looked up nowhere, and nothing is sent to them
+    app[COURIER].reach = Reach(Book())
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:

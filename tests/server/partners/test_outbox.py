@@ -9,7 +9,7 @@ import pytest
 
 from persistence import webhooks
 from persistence.webhooks import DeliveryFilter
-from server.keys import COURIER, POOL
+from server.keys import COURIER, JOBS, POOL
 from server.partners.outbox import offer
 from server.partners.reach import Reach
 from tests.server.house import open_house
@@ -29,6 +29,7 @@ NAMES = {
 @pytest.fixture
 async def counter(database_url: str) -> AsyncIterator[Counter]:
     async with open_house(database_url) as house:
+        await house.app[JOBS].close()  # these tests announce
         house.app[COURIER].reach = Reach(Book({"partner.example": [["93.184.216.34"]]}))
         yield await open_counter(house)
 

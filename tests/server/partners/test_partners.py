@@ -8,14 +8,14 @@ import pytest
 from aiohttp import web
 
 from actors.runtime.clock import ManualClock
-from server.keys import CLOCK, COURIER, DISPATCH
+from server.keys import CLOCK, COURIER, DISPATCH, JOBS
 from server.partners.reach import Reach
 from tests.server.house import open_house
 from tests.server.partners.receiver import Receiver, open_receiver
 from tests.server.partners.test_courier import LOOPBACK
 from tests.server.partners.test_outbox import announce
 from tests.server.partners.test_reach import Book
-from tests.server.rest.cinema import Counter, expect, open_counter
+from tests.server.rest.cinema import Counter, expect, fresh_key, open_counter
 
 NOW = 1_800_000_000_000
 
@@ -69,6 +69,34 @@ async def test_a_sale_is_heard_and_the_log_shows_how(counter: Counter, receiver:
     assert shown["request_body"].encode() == heard.body
     assert [(each["status"], each["answer"], each["error"]) for each in shown["history"]] == [(200, "thanks", None)]
     assert "secret" not in str(shown)
+
+
+async def test_from_the_purchase_to_the_end_of_a_showtime_nobody_has_to_do_anything(
+    counter: Counter, receiver: Receiver
+) -> None:
+    await subscribe(counter, receiver.url, "booking.confirmed", "booking.cancelled", "showtime.cancelled")
+    ana, manager, app = counter.person(), counter.manager(), counter.house.app
+    bought = await ana.buy(counter.showtime_id, "A1")
+    given_back = await ana.buy(counter.showtime_id, "B1")
+    await expect(await ana.post(f"/bookings/{given_back['id']}/cancel", key=fresh_key()), 200)
+    ended = await manager.post(
+        f"/admin/showtimes/{counter.showtime_id}/cancel", {"reason": "a power cut"}, key=fresh_key()
+    )
+    assert ended.status < 300, await ended.text()
+    for _ in range(3):  # what a job asks for may be due for the other worker, and the other way round
+        await app[JOBS].settle()
+        await app[DISPATCH].settle()
+    said = sorted((heard.said for heard in receiver.heard), key=lambda each: each["data"]["version"])
+    assert [each["type"] for each in said] == [
+        "booking.confirmed",
+        "booking.confirmed",
+        "booking.cancelled",
+        "booking.cancelled",
+        "showtime.cancelled",
+    ]
+    assert [each["data"].get("booking_id") for each in said] == [
+        bought["id"], given_back["id"], given_back["id"], bought["id"], None,
+    ]  # fmt: skip
 
 
 async def test_what_fails_is_tried_again_until_it_arrives(counter: Counter, receiver: Receiver) -> None:
