@@ -25,6 +25,7 @@ from actors.showtimes import Showtimes
 from persistence import idempotency as answers
 from persistence import jobs, proofs, refusals
 from persistence import notifications as inboxes
+from persistence import payments as paid
 from persistence import sessions as visits
 from persistence import webhooks as deliveries
 from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
@@ -64,6 +65,8 @@ from server.keys import (
     POOL,
     PRESS,
     REGISTRY,
+    SANDBOX,
+    SANDBOX_CALLS,
     SEATS,
     SESSIONS,
     TELEMETRY,
@@ -88,8 +91,12 @@ from server.operations import Operation, exact
 from server.partners.courier import Courier
 from server.partners.deliveries import partner_works
 from server.partners.reach import Reach, SystemNames
+from server.payments import checkout, sandbox
+from server.payments.calls import SandboxCalls
+from server.payments.provider import Provider
 from server.payments.sandbox import Sandbox
 from server.payments.till import Till
+from server.payments.works import money_works
 from server.requests import BODY_BYTES_MAX
 from server.rest import (
     admin_bookings,
@@ -115,6 +122,7 @@ from server.rest import (
     preferences,
     price_lists,
     promo_codes,
+    provider_news,
     seats,
     showtimes,
     system,
@@ -158,6 +166,8 @@ MODULES: Final = (
     showtimes,
     bookings,
     payments,
+    provider_news,
+    checkout,
     people,
     credentials,
     own_sessions,
@@ -377,7 +387,8 @@ async def _showtimes(tracing: "Tracing | None", app: web.Application) -> AsyncIt
     make = ShowtimeActor if tracing is None else tracing.actor
     async with Showtimes(journal, app[HUB], app[CLOCK], Alone(), Limits(), died, make) as showtimes:
         app[REGISTRY] = showtimes
-        app[TILL] = Till(app[POOL], showtimes, app[CLOCK], Sandbox(app[POOL], app[CONFIG].jwt_secret))
+        providers = _providers(app)
+        app[TILL] = Till(app[POOL], showtimes, app[CLOCK], providers, app[CONFIG].payment_provider)
         losses: set[asyncio.Task[None]] = set()
 
         def lost() -> None:
@@ -388,11 +399,36 @@ async def _showtimes(tracing: "Tracing | None", app: web.Application) -> AsyncIt
         journal.on_lost = lost
         telemetry.watch_showtimes(lambda: len(showtimes), lambda: showtimes.mailbox_depth)
         yield
+    for provider in providers.values():
+        await provider.close()
+
+
+def _providers(app: web.Application) -> dict[str, Provider]:
+    """Everywhere the house has an account: payments may be under way with another provider than today's."""
+    config, found = app[CONFIG], dict[str, Provider]()
+    if config.payment_provider == sandbox.NAME:
+        app[SANDBOX] = found[sandbox.NAME] = Sandbox(app[POOL], config.jwt_secret, app[CLOCK])
+        app[SANDBOX_CALLS] = SandboxCalls(app[SANDBOX], app[POOL], app[CLOCK])
+    if config.stripe_secret_key:
+        from server.payments.stripe import Stripe
+
+        found["stripe"] = Stripe(
+            config.stripe_secret_key, config.stripe_webhook_secret, config.stripe_publishable_key,
+            config.stripe_base_url,
+        )  # fmt: skip
+    if config.razorpay_key_secret:
+        from server.payments.razorpay import Razorpay
+
+        found["razorpay"] = Razorpay(
+            config.razorpay_key_id, config.razorpay_key_secret, config.razorpay_webhook_secret,
+            config.razorpay_base_url,
+        )  # fmt: skip
+    return found
 
 
 def _works(app: web.Application) -> dict[str, Work]:
     """Who does what the job rows ask for, by topic. Of two that wait for the last place the first goes first."""
-    return {**notify_works(app)}
+    return {**money_works(app), **notify_works(app)}
 
 
 async def _jobs(app: web.Application) -> AsyncIterator[None]:
@@ -431,6 +467,7 @@ async def _forget_what_is_over(app: web.Application) -> None:
             await proofs.forget_expired(app[POOL], app[CLOCK].now())
             await inboxes.forget_old(app[POOL], app[CLOCK].now())
             await deliveries.forget_old(app[POOL], DELIVERY_DAYS)
+            await paid.forget_news(app[POOL], app[CLOCK].now())
         except Exception as error:  # noqa: BLE001 (it is tried again in an hour)
             _log.warning("housekeeping_failed", reason=repr(error))
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

@@ -29,7 +29,7 @@ ROOT_FOLDER: Final = Path("/var/lib/marquee")
 ELSEWHERE: Final = {"MARQUEE_BROWSER"}
 """Names that the tests read."""
 
-LATER: Final = ("NATS_URL", "STRIPE_", "RAZORPAY_")
+LATER: Final = ("NATS_URL",)
 """Settings of parts that this version does not have: naming one is refused rather than ignored."""
 
 _WORDS: Final = {
@@ -161,10 +161,31 @@ def _single(workers: int) -> int:
     return workers
 
 
-def _known_provider(name: str) -> str:
-    if name != "sandbox":
-        raise ValueError("must be sandbox: this version has no other payment provider")
+def _usable_provider(name: str) -> str:
+    if name != "sandbox" and find_spec(name) is None:
+        raise ValueError(f"needs the extra named {name}: install marquee[{name}]")
     return name
+
+
+def _account_at(provider: str, *beginnings: str) -> AfterValidator:
+    """A key for an account at a payment provider: needed where payments go there, and not mistaken for another one."""
+
+    def check(key: str, info: ValidationInfo) -> str:
+        if not key and info.data.get("payment_provider") == provider:
+            raise ValueError(f"must be set: MARQUEE_PAYMENT_PROVIDER is {provider}")
+        if key and not key.startswith(beginnings):
+            raise ValueError(f"must begin with {' or '.join(beginnings)}")
+        return key
+
+    return AfterValidator(check)
+
+
+def _private(url: str) -> str:
+    """Keys travel there: encrypted, or not over a network at all."""
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError("must begin with https://")
+    return url
 
 
 def default_folder() -> Path:
@@ -173,6 +194,14 @@ def default_folder() -> Path:
         return ROOT_FOLDER
     home = os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir
     return Path(os.environ.get("XDG_DATA_HOME") or Path(home) / ".local/share") / "marquee"
+
+
+ProviderUrl = Annotated[str, _url_of("http", "https", example="https://api.provider.example"), AfterValidator(_private)]
+
+
+def _secret() -> Any:
+    """Checked when it is not given too, and never shown."""
+    return Field(default="", repr=False, validate_default=True)
 
 
 class Config(BaseSettings):
@@ -209,7 +238,15 @@ class Config(BaseSettings):
         default=(), repr=False
     )
     trace_ratio: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
-    payment_provider: Annotated[str, AfterValidator(_known_provider)] = "sandbox"
+    payment_provider: Annotated[Literal["sandbox", "stripe", "razorpay"], AfterValidator(_usable_provider)] = "sandbox"
+    stripe_secret_key: Annotated[str, _account_at("stripe", "sk_", "rk_")] = _secret()
+    stripe_webhook_secret: Annotated[str, _account_at("stripe", "whsec_")] = _secret()
+    stripe_publishable_key: Annotated[str, _account_at("stripe", "pk_")] = _secret()
+    stripe_base_url: ProviderUrl = "https://api.stripe.com"
+    razorpay_key_id: Annotated[str, _account_at("razorpay", "rzp_")] = _secret()
+    razorpay_key_secret: Annotated[str, _account_at("razorpay", "")] = _secret()
+    razorpay_webhook_secret: Annotated[str, _account_at("razorpay", "")] = _secret()
+    razorpay_base_url: ProviderUrl = "https://api.razorpay.com"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     hold_ttl_s: Annotated[int, Field(ge=1, le=3_600)] = 600

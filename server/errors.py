@@ -14,6 +14,7 @@ from aiohttp import ClientConnectionResetError, http_exceptions, web
 from pydantic import ValidationError
 
 from actors import ports
+from server.payments.provider import ProviderDown, ProviderRefused
 from server.responses import Prompt
 
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -98,6 +99,10 @@ def explain(error: Exception) -> Problem:
             return unavailable("draining", "The server is restarting. Try again in a moment.")
         case ports.WorldFailure():
             return unavailable("busy", "The server cannot do this right now. Try again in a moment.")
+        case ProviderDown():
+            return unavailable("provider_unavailable", "The payment provider does not answer. Try again soon.", 5)
+        case ProviderRefused():
+            return Problem(409, "provider_refused", "The payment provider does not take this payment.")
         case (
             asyncpg.PostgresConnectionError()
             | asyncpg.InterfaceError()

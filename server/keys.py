@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from server.notify.texts import Texts
     from server.operations import Operation
     from server.partners.courier import Courier
+    from server.payments.calls import SandboxCalls
+    from server.payments.sandbox import Sandbox
     from server.payments.till import Till
     from server.rest.documents import Documents
     from server.rest.seats import Encoded
@@ -60,6 +62,10 @@ PACES: Final[web.AppKey["Paces | None"]] = web.AppKey("paces")
 PASSWORDS: Final[web.AppKey["Passwords"]] = web.AppKey("passwords")
 PEOPLE: Final[web.AppKey["People"]] = web.AppKey("people")
 PRESS: Final[web.AppKey["Press"]] = web.AppKey("press")
+SANDBOX: Final[web.AppKey["Sandbox"]] = web.AppKey("sandbox")
+SANDBOX_CALLS: Final[web.AppKey["SandboxCalls"]] = web.AppKey("sandbox_calls")
+"""Only where it is the house's provider."""
+
 SEATS: Final[web.AppKey["Encoded"]] = web.AppKey("seats")
 SESSIONS: Final[web.AppKey["Sessions"]] = web.AppKey("sessions")
 TELEMETRY: Final[web.AppKey["Telemetry"]] = web.AppKey("telemetry")

@@ -118,6 +118,8 @@ _OTHERS: Final = {
     "not_confirmed": (409, "This is for confirmed bookings."),
     "payment_mismatch": (409, "This payment does not belong to this booking."),
     "already_paid": (409, "This booking is already paid. The second payment goes back."),
+    "provider_refused": (409, "The payment provider does not take this payment."),
+    "provider_unavailable": (503, "The payment provider does not answer. Wait as long as Retry-After says."),
     "bad_signature": (400, "The provider did not sign this."),
 }
 

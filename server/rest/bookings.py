@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from actors.ids import mint_in
 from actors.ports import Rejected
-from actors.seatmap.bookings import own_booking
+from actors.seatmap.bookings import derived_id, own_booking
 from actors.seatmap.commands import ActorKind, BookSeats, CancelBooking, Cause, PlaceBooking
 from actors.seatmap.events import BookingPlaced
 from actors.seatmap.refunds import offer
@@ -22,16 +22,17 @@ from actors.seatmap.state import Booking, BookingStatus, SeatMap
 from actors.showtime import Reply, ShowtimeActor
 from persistence import bookings, promos, refunds
 from persistence.bookings import BookingFilter, Contact, GivenContact
-from persistence.payments import Payment, SandboxOrder
+from persistence.payments import Payment
 from server import wire
 from server.asking import actor_behind, actor_of, ask, cause, problem, respond
 from server.auth.identity import ADMIN, BOX_OFFICE, GUEST, MANAGER, Identity, require
 from server.booking_cards import BookingCard, Chapter, card, chapter, place_of
 from server.errors import Problem, invalid, not_found
 from server.idempotency import idempotent
-from server.keys import CLOCK, POOL, REGISTRY, TILL, WRITES
+from server.keys import CLOCK, POOL, REGISTRY, SANDBOX, TILL, WRITES
 from server.operations import SIGNED_IN, Operation
-from server.payments.till import SUCCEEDED
+from server.payments.provider import News, Standing
+from server.payments.till import Settled
 from server.problems import STOPPED, TAKING
 from server.promotions import redeem
 from server.requests import Body, Cursor, Id, Page, Query, path_id, read_body, read_optional_body, read_query
@@ -84,7 +85,7 @@ class NewBooking(Body):
 class Confirmation(Body):
     """What the customer brings back from the provider. Seats and prices are none of it."""
 
-    provider: Literal["sandbox"]
+    provider: Literal["sandbox", "stripe", "razorpay"]
     provider_order_id: ProviderText | None = None
     provider_payment_id: ProviderText | None = None
     signature: ProviderText | None = None
@@ -204,18 +205,22 @@ async def confirm(request: web.Request) -> web.Response:
     who = cause(request, caller, "confirm", asked, key_required=True, booking_id=booking_id)
     booked = _own(actor.snapshot, who, booking_id)
     if asked.provider_order_id is not None:
-        payment, order = await _proven(request, asked, booked)
+        settled = await request.app[TILL].bring(*await _proven(request, asked, booked), who)
     elif asked.provider_payment_id is not None or asked.signature is not None:
         raise invalid("provider_order_id", "A payment is named by its order.")
     else:
-        paid = await _pay_now(request, caller, actor, asked, booked)
-        if isinstance(paid, web.Response):
-            return paid
-        payment, order = paid
-    command, reply = await request.app[TILL].tell(payment, order, who)
-    if isinstance(reply.decision, Refused) and reply.decision.refusal is Refusal.EXPIRED_SEATS_LOST:
-        raise problem(*wire.money_back(_why_returned(reply, payment, order), reply.decision.facts["refund_id"]), who)
-    return respond(reply, command)
+        unnamed = await _unnamed(request, caller, actor, asked, booked, who)
+        if isinstance(unnamed, web.Response):
+            return unnamed
+        settled = unnamed
+    if settled.reply is None or settled.command is None:
+        raise not_captured()
+    decision = settled.reply.decision
+    if isinstance(decision, Refused) and decision.refusal is Refusal.EXPIRED_SEATS_LOST:
+        stands = settled.reply.state.bookings[booked.id]
+        why = _why_returned(settled.payment, settled.standing, stands)
+        raise problem(*wire.money_back(why, decision.facts["refund_id"]), who)
+    return respond(settled.reply, settled.command)
 
 
 async def cancel(request: web.Request) -> web.Response:
@@ -271,6 +276,7 @@ OPERATIONS: Final = (
         problems=(
             "payment_not_captured", "payment_mismatch", "bad_signature", "booking_cancelled", "amount_mismatch",
             "already_paid", "expired_seats_lost", "hold_expired", "showtime_cancelled", "showtime_over",
+            "provider_unavailable",
         ),
     ),
     Operation(
@@ -332,36 +338,44 @@ async def _remember(request: web.Request, caller: Identity, reply: Reply, given:
     await app[WRITES].contact(GivenContact(placed.booking_id, caller.account_id, contact, app[CLOCK].now()))
 
 
-async def _proven(request: web.Request, asked: Confirmation, booked: Booking) -> tuple[Payment, SandboxOrder]:
-    """The payment that the customer names, as the provider's own books have it."""
+async def _proven(request: web.Request, asked: Confirmation, booked: Booking) -> tuple[Payment, Standing]:
+    """The payment that the customer names, and what the provider's own books say of it."""
     assert asked.provider_order_id is not None
     till = request.app[TILL]
-    payment = await till.payment_by_order(asked.provider_order_id)
-    order = await till.sandbox.order(asked.provider_order_id)
-    if payment is None or order is None or payment.booking_id != booked.id:
+    payment = await till.named(asked.provider, News("", order_id=asked.provider_order_id))
+    if payment is None or payment.booking_id != booked.id:
         raise Problem(409, "payment_mismatch", "This payment does not belong to this booking.")
-    if asked.signature is not None and not till.sandbox.is_signed(order, asked.signature):
+    provider = till.provider_of(payment)
+    standing = await provider.look(payment)
+    paid_as = asked.provider_payment_id or standing.provider_payment_id
+    if asked.signature is not None and not provider.is_proof(payment, paid_as, asked.signature):
         raise Problem(400, "bad_signature", "The provider did not sign this.")
-    if order.status != SUCCEEDED:
-        raise Problem(402, "payment_not_captured", "The provider has not received this payment.")
-    if asked.provider_payment_id not in (None, order.provider_payment_id):
+    if not standing.is_money:
+        await till.bring(payment, standing)
+        raise _gone_back(payment, standing, booked) or not_captured()
+    if paid_as != standing.provider_payment_id:
         raise Problem(409, "payment_mismatch", "This payment does not belong to this booking.")
-    return payment, order
+    return payment, standing
 
 
-async def _pay_now(
-    request: web.Request, caller: Identity, actor: ShowtimeActor, asked: Confirmation, booked: Booking
-) -> tuple[Payment, SandboxOrder] | web.Response:
-    """With the sandbox, to return without naming an order means to pay now. Paid already: the booking as it is."""
+async def _unnamed(
+    request: web.Request, caller: Identity, actor: ShowtimeActor, asked: Confirmation, booked: Booking, who: Cause
+) -> Settled | web.Response:
+    """The customer returns without naming an order: it is the booking's. With the sandbox that means to pay now."""
     till = request.app[TILL]
-    who = cause(request, caller, "pay now", asked, key_required=True, booking_id=booked.id)
-    started = await till.start(actor, who, booked.id)
-    if started.order is not None:
-        order = await till.sandbox.pay(started.order.payment_id)
-        payment = await till.payment(started.order.payment_id)
-        assert order is not None
-        assert payment is not None
-        return payment, order
+    sandbox = request.app.get(SANDBOX)
+    if sandbox is None:
+        payment = await till.payment(booked.payment_id)
+        if payment is None or payment.provider != asked.provider:
+            raise not_captured()
+        return await till.settle(payment, who)
+    started = await till.start(
+        actor, cause(request, caller, "pay now", asked, key_required=True, booking_id=booked.id), booked.id
+    )
+    if started.payment is not None:
+        standing = await sandbox.pay(started.payment.id)
+        assert standing is not None
+        return await till.bring(started.payment, standing, who)
     state = started.reply.state
     stands = state.bookings[booked.id]
     if stands.status is BookingStatus.CONFIRMED:
@@ -369,12 +383,28 @@ async def _pay_now(
     raise unpayable(stands.status)
 
 
-def _why_returned(reply: Reply, payment: Payment, order: SandboxOrder) -> str:
+def _gone_back(payment: Payment, standing: Standing, booked: Booking) -> Problem | None:
+    """Money that was there and is not any more."""
+    if payment.id in booked.refunded_payments:
+        status, body = wire.money_back(_why_returned(payment, standing, booked), derived_id(payment.id, "refund"))
+    elif booked.paid and booked.payment_id == payment.id:
+        status, body = wire.refused(Refused(Refusal.BOOKING_CANCELLED))
+    else:
+        return None
+    return Problem(status, **body)
+
+
+def _why_returned(payment: Payment, standing: Standing, booked: Booking) -> str:
     """Why money that came earlier was sent back."""
-    if (order.amount, order.currency) != (payment.amount, payment.currency):
+    if (standing.amount, standing.currency) != (payment.amount, payment.currency):
         return "amount_mismatch"
-    status = reply.state.bookings[payment.booking_id].status
-    return {BookingStatus.CANCELLED: "booking_cancelled", BookingStatus.CONFIRMED: "second_payment"}.get(status, "")
+    return {BookingStatus.CANCELLED: "booking_cancelled", BookingStatus.CONFIRMED: "second_payment"}.get(
+        booked.status, ""
+    )
+
+
+def not_captured() -> Problem:
+    return Problem(402, "payment_not_captured", "The provider has not received this payment.")
 
 
 def unpayable(status: BookingStatus) -> Problem:

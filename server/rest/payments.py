@@ -1,6 +1,6 @@
 """Payments over HTTP: begin one, look at it, and play the customer of the sandbox."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from aiohttp import web
 from pydantic import Field
@@ -8,16 +8,18 @@ from typing_extensions import TypedDict
 
 from actors.seatmap.refusals import Refused
 from actors.seatmap.state import BookingStatus
-from persistence import bookings
-from persistence.payments import Payment, SandboxOrder
+from persistence import bookings, payments
+from persistence.bookings import StoredBooking
+from persistence.payments import Payment
 from server import wire
 from server.asking import actor_of, cause, respond
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, require
-from server.errors import Problem, not_found
+from server.errors import Problem, invalid, not_found
 from server.idempotency import idempotent
-from server.keys import CONFIG, POOL, TILL
+from server.keys import POOL, SANDBOX, TILL
 from server.operations import PUBLIC, SIGNED_IN, Operation
-from server.payments import sandbox
+from server.payments.provider import Stage, Standing
+from server.payments.sandbox import Sandbox
 from server.requests import Body, Id, path_id, read_body, read_optional_body
 from server.responses import answer
 from server.shapes import Money, PaymentState, Time, Uuid
@@ -28,17 +30,23 @@ class NewPayment(Body):
     """What to pay for. The amount is the booking's own."""
 
     booking_id: Id
-    provider: Literal["sandbox"] = "sandbox"
+    provider: Literal["sandbox", "stripe", "razorpay"] | None = None
+    """The house takes payments through one provider; who names another one is told so."""
 
 
 class Pretence(Body):
     """Pay something else than asked for, to see what happens."""
 
     amount: Annotated[int, Field(ge=0, le=10**12)] | None = None
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
 
 
 class PaymentStart(TypedDict):
-    """A payment that has begun. `expires_at` is until when the seats wait for the money."""
+    """A payment that has begun. `expires_at` is until when the seats wait for the money.
+
+    The customer pays at `checkout_url`, relative to this server's own address; where that is null, in a page of the
+    client's own, with the provider's script, `public_key`, and with Stripe `client_secret`.
+    """
 
     payment_id: Uuid
     booking_id: Uuid
@@ -47,6 +55,9 @@ class PaymentStart(TypedDict):
     amount: Money
     currency: str
     expires_at: Time
+    checkout_url: str | None
+    client_secret: NotRequired[str]
+    public_key: NotRequired[str]
 
 
 class PaymentCard(TypedDict):
@@ -71,14 +82,23 @@ async def start(request: web.Request) -> web.Response:
     """Begin to pay: an order at the provider, and time enough to finish."""
     caller = require(request)
     asked = await read_body(request, NewPayment)
+    till = request.app[TILL]
+    if asked.provider not in (None, till.provider):
+        raise invalid("provider", f"This house takes payments through {till.provider}.")
     who = cause(request, caller, "pay", asked, key_required=True)
     actor = await actor_of(request, asked.booking_id, "booking")
-    started = await request.app[TILL].start(actor, who, asked.booking_id)
-    if started.order is None:
+    started = await till.start(actor, who, asked.booking_id)
+    order = started.order
+    if order is None:
         _explain(started.reply.decision)
         return respond(started.reply, started.command)
     _, body = wire.answer(started.reply, started.command)
-    body["provider_order_id"] = started.order.order_id
+    body["provider_order_id"] = order.order_id
+    body["checkout_url"] = order.checkout_url
+    if order.client_secret is not None:
+        body["client_secret"] = order.client_secret
+    if order.public_key is not None:
+        body["public_key"] = order.public_key
     return answer(body, 201)
 
 
@@ -92,41 +112,43 @@ async def show(request: web.Request) -> web.Response:
         caller.is_any(BOX_OFFICE, MANAGER, ADMIN) and caller.works_for(stored.showtime.theatre_id)
     ):
         raise not_found("payment")
-    order = await request.app[TILL].sandbox.order(payment.provider_order_id)
-    status = stored.payment_status if stored.payment_id == payment.id else "pending"
-    return answer(_shown(payment, _status(status, order)))
+    return answer(_shown(payment, await _status(request, payment, stored)))
 
 
 async def succeed(request: web.Request) -> web.Response:
     """The sandbox's customer pays, and the sandbox tells us, as a webhook would."""
-    payment = await _pretended(request)
+    sandbox, payment = await _pretended(request)
     asked = await read_optional_body(request, Pretence)
-    till = request.app[TILL]
-    order = await till.sandbox.pay(payment.id, asked.amount)
-    assert order is not None
-    await till.tell(payment, order)
+    standing = await sandbox.pay(payment.id, asked.amount, asked.currency)
+    if standing is None:
+        raise not_found("payment")
+    await request.app[TILL].bring(payment, standing)
     return answer(
         {
-            **_shown(payment, order.status),
-            "provider_payment_id": order.provider_payment_id,
-            "signature": till.sandbox.sign(order),
+            **_shown(payment, _told(standing)),
+            "provider_payment_id": standing.provider_payment_id,
+            "signature": sandbox.proof(payment.provider_order_id, standing.provider_payment_id),
         }
     )
 
 
 async def fail(request: web.Request) -> web.Response:
     """The card of the sandbox's customer is refused."""
-    payment = await _pretended(request)
-    order = await request.app[TILL].sandbox.fail(payment.id)
-    assert order is not None
-    return answer(_shown(payment, order.status))
+    sandbox, payment = await _pretended(request)
+    standing = await sandbox.refuse(payment.id)
+    if standing is None:
+        raise not_found("payment")
+    await request.app[TILL].bring(payment, standing)
+    return answer(_shown(payment, _told(standing)))
 
 
 _START: Final = Operation(
     "POST", "/api/v1/payments/orders", idempotent(start, required=True, joining=True),
     "Begin to pay: an order at the provider, and time enough to finish.",
     access=SIGNED_IN, answers={201: PaymentStart}, asks=NewPayment, key_required=True, remembers=True,
-    problems=("booking_not_found", "booking_not_payable", "hold_expired"),
+    problems=(
+        "booking_not_found", "booking_not_payable", "hold_expired", "provider_refused", "provider_unavailable",
+    ),
 )  # fmt: skip
 
 OPERATIONS: Final = (
@@ -157,11 +179,12 @@ async def _payment(request: web.Request) -> Payment:
     return payment
 
 
-async def _pretended(request: web.Request) -> Payment:
+async def _pretended(request: web.Request) -> tuple[Sandbox, Payment]:
     """A payment of the sandbox. Where real money moves there is none."""
-    if request.app[CONFIG].payment_provider != sandbox.NAME:
+    sandbox = request.app.get(SANDBOX)
+    if sandbox is None:
         raise Problem(404, "not_found", "There is nothing at this address.")
-    return await _payment(request)
+    return sandbox, await _payment(request)
 
 
 def _explain(decision: object) -> None:
@@ -170,11 +193,21 @@ def _explain(decision: object) -> None:
         raise Problem(410, "hold_expired", "The time to pay has run out. Nothing was charged.")
 
 
-def _status(status: str, order: SandboxOrder | None) -> str:
-    """The booking's view of its payment; before that has one, the provider's."""
-    if status != "pending" or order is None or order.status == "created":
-        return status
-    return "failed" if order.status == "failed" else "refunded"
+async def _status(request: web.Request, payment: Payment, stored: StoredBooking) -> str:
+    """What became of this payment: it bought the booking, went back, was refused, or nothing yet."""
+    if stored.paid and stored.payment_id == payment.id:
+        return stored.payment_status
+    if await payments.is_returned(request.app[POOL], payment.id):
+        return "refunded"
+    waits = stored.status == BookingStatus.PENDING_PAYMENT.value and not payment.failure
+    return "pending" if waits else "failed"
+
+
+def _told(standing: Standing) -> str:
+    """What the provider's books say, in the words for payments."""
+    if standing.is_money:
+        return "succeeded"
+    return "pending" if standing.stage is Stage.OPEN else "failed"
 
 
 def _shown(payment: Payment, status: str) -> dict[str, Any]:

@@ -86,7 +86,9 @@ def test_one_message_names_every_wrong_setting(bare: pytest.MonkeyPatch) -> None
         "MARQUEE_TWILIO_FROM": ("+15550001111", "belongs together with TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"),
         "MARQUEE_TRUSTED_PROXIES": ("everybody", "does not appear to be an IPv4 or IPv6 network"),
         "MARQUEE_WORKERS": ("2", "must be 1: this version runs as one process"),
-        "MARQUEE_PAYMENT_PROVIDER": ("stripe", "must be sandbox"),
+        "MARQUEE_PAYMENT_PROVIDER": ("paypal", "should be 'sandbox', 'stripe' or 'razorpay'"),
+        "MARQUEE_STRIPE_SECRET_KEY": ("pk_test_1", "must begin with sk_ or rk_"),
+        "MARQUEE_RAZORPAY_BASE_URL": ("http://api.razorpay.com", "must begin with https://"),
         "MARQUEE_JWT_SECRET": ("short", "must be at least 32 bytes long"),
         "MARQUEE_OTLP_URL": ("collector:4318", "must look like http://collector:4318"),
         "MARQUEE_OTLP_HEADERS": ("authorization", "must look like name=value,name=value"),
@@ -158,6 +160,35 @@ def test_people_find_the_site_where_it_was_said_to_be(bare: pytest.MonkeyPatch) 
     assert load().site == "http://127.0.0.1:8080"
     bare.setenv("MARQUEE_PUBLIC_URL", "https://tickets.example/")
     assert load().site == "https://tickets.example"
+
+
+@pytest.mark.parametrize(
+    ("provider", "needed"),
+    [
+        ("stripe", ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_PUBLISHABLE_KEY")),
+        ("razorpay", ("RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRET")),
+    ],
+)
+def test_a_provider_without_its_keys_stops_the_start(
+    bare: pytest.MonkeyPatch, provider: str, needed: tuple[str, ...]
+) -> None:
+    bare.setenv("MARQUEE_PAYMENT_PROVIDER", provider)
+    with pytest.raises(SettingsRefused) as refusal:
+        load()
+    for name in needed:
+        assert f"MARQUEE_{name} must be set: MARQUEE_PAYMENT_PROVIDER is {provider}" in str(refusal.value)
+
+
+def test_keys_of_a_provider_are_never_shown(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("MARQUEE_PAYMENT_PROVIDER", "stripe")
+    bare.setenv("MARQUEE_STRIPE_SECRET_KEY", "sk_live_hunter2")
+    bare.setenv("MARQUEE_STRIPE_WEBHOOK_SECRET", "whsec_hunter2")
+    bare.setenv("MARQUEE_STRIPE_PUBLISHABLE_KEY", "sk_live_hunter2")
+    with pytest.raises(SettingsRefused) as refusal:
+        load()
+    assert "hunter2" not in str(refusal.value)
+    bare.setenv("MARQUEE_STRIPE_PUBLISHABLE_KEY", "pk_live_1")
+    assert "hunter2" not in repr(load())
 
 
 def test_a_refused_secret_is_not_shown(bare: pytest.MonkeyPatch) -> None:

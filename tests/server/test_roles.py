@@ -122,6 +122,7 @@ POST   /api/v1/payments/create-order                                 GCUBMA  404
 POST   /api/v1/payments/create-intent                                GCUBMA  404
 POST   /api/v1/payment/initiate-booking                              GCUBMA  404
 GET    /api/v1/payments/{payment_id}                                 GCUBMA  404
+POST   /api/v1/payments/webhook/{provider}                           all
 POST   /api/v1/payments/sandbox/{payment_id}/succeed                 all
 POST   /api/v1/payments/sandbox/{payment_id}/fail                    all
 
