@@ -91,7 +91,8 @@ from server.operations import Operation, exact
 from server.partners.courier import Courier
 from server.partners.deliveries import partner_works
 from server.partners.reach import Reach, SystemNames
-from server.payments import checkout, sandbox
+from server.payments import by_hand, checkout, sandbox
+from server.payments.by_hand import ByHand
 from server.payments.calls import SandboxCalls
 from server.payments.provider import Provider
 from server.payments.sandbox import Sandbox
@@ -405,7 +406,7 @@ async def _showtimes(tracing: "Tracing | None", app: web.Application) -> AsyncIt
 
 def _providers(app: web.Application) -> dict[str, Provider]:
     """Everywhere the house has an account: payments may be under way with another provider than today's."""
-    config, found = app[CONFIG], dict[str, Provider]()
+    config, found = app[CONFIG], dict[str, Provider]({by_hand.NAME: ByHand()})
     if config.payment_provider == sandbox.NAME:
         app[SANDBOX] = found[sandbox.NAME] = Sandbox(app[POOL], config.jwt_secret, app[CLOCK])
         app[SANDBOX_CALLS] = SandboxCalls(app[SANDBOX], app[POOL], app[CLOCK])

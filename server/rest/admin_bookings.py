@@ -7,18 +7,21 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from actors.ids import is_uuid
-from actors.seatmap.commands import ActorKind, CancelBooking, RefundBooking
+from actors.seatmap.bookings import derived_id
+from actors.seatmap.commands import ActorKind, CancelBooking, Cause, ConfirmBooking, RefundBooking
 from actors.seatmap.refusals import Refusal, Refused
-from persistence import bookings, refunds
+from persistence import bookings, payments, refunds
 from persistence.bookings import BookingFilter, StoredBooking
 from persistence.moments import instant
+from persistence.payments import Payment
 from server import wire
 from server.asking import ask, cause, problem
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, Identity, caller, require_staff_of
 from server.booking_cards import BookingCard, Chapter, card, chapter, place_of
 from server.errors import Problem, invalid, not_found
-from server.keys import POOL, REGISTRY
+from server.keys import CLOCK, POOL, REGISTRY
 from server.operations import Operation
+from server.payments import by_hand
 from server.requests import Body, Cursor, Id, Page, Text, WireTime, path_id, read_body, read_query
 from server.responses import answer
 from server.shapes import Listed, Money, PaymentState, Refund, SeatLabel, Uuid
@@ -28,7 +31,7 @@ SEATS_MAX: Final = 50
 _ONE: Final = "/api/v1/admin/bookings/{booking_id}"
 _SELLERS: Final = frozenset((BOX_OFFICE, MANAGER, ADMIN))
 _MANAGERS: Final = frozenset((MANAGER, ADMIN))
-_NEXT: Final = {"pending_payment": ("cancelled",), "confirmed": ("cancelled",)}
+_NEXT: Final = {"pending_payment": ("confirmed", "cancelled"), "confirmed": ("cancelled",)}
 """The states to which the house can bring a booking by hand. Nothing leaves the others."""
 
 Label = Annotated[str, Field(min_length=1, max_length=64)]
@@ -133,17 +136,16 @@ async def refund(request: web.Request) -> web.Response:
 
 
 async def change_status(request: web.Request) -> web.Response:
-    """End a booking by hand. Who paid gets back what the policy says; more is a refund."""
+    """Confirm a booking that was paid at the theatre, or end one. Who paid gets back what the policy says."""
     stored, who = await _booking(request, MANAGER, ADMIN)
     asked = await read_body(request, NewStatus)
-    if asked.status != "cancelled":
-        raise _illegal(stored.status)
     why = cause(request, who, "status", asked, kind=ActorKind.STAFF, booking_id=stored.id)
-    reply = await request.app[REGISTRY].ask(stored.showtime.id, CancelBooking(why, stored.id, (), asked.reason))
-    if isinstance(reply.decision, Refused):
-        if reply.decision.refusal is Refusal.ALREADY_CANCELLED:
-            raise _illegal(str(reply.decision.facts["status"]))
-        raise problem(*wire.refused(reply.decision), why)
+    if asked.status == "cancelled":
+        await _end(request, stored, why, asked.reason)
+    elif asked.status == "confirmed":
+        await _take(request, stored, why)
+    else:
+        raise _illegal(stored.status)
     changed = await bookings.booking(request.app[POOL], stored.id)
     assert changed is not None
     return answer(_house_card(changed))
@@ -179,9 +181,12 @@ OPERATIONS: Final = (
         problems=("out_of_scope", "booking_not_found", "exceeds_paid", "already_cancelled", "seat_not_in_booking"),
     ),
     Operation(
-        "PUT", f"{_ONE}/status", change_status, "End a booking by hand.",
+        "PUT", f"{_ONE}/status", change_status, "Confirm what was paid at the theatre, or end a booking.",
         access=_MANAGERS, answers={200: HouseBooking}, asks=NewStatus, remembers=True,
-        problems=("out_of_scope", "booking_not_found", "illegal_transition"),
+        problems=(
+            "out_of_scope", "booking_not_found", "illegal_transition", "expired_seats_lost", "booking_cancelled",
+            "already_paid", "showtime_cancelled", "showtime_over", "amount_mismatch",
+        ),
     ),
     Operation(
         "GET", f"{_ONE}/audit", audit, "Everything that happened to a booking, and who caused it.",
@@ -197,6 +202,32 @@ async def _booking(request: web.Request, *roles: str) -> tuple[StoredBooking, Id
     if stored is None:
         raise not_found("booking")
     return stored, require_staff_of(request, stored.showtime.theatre_id, *roles)
+
+
+async def _end(request: web.Request, stored: StoredBooking, why: Cause, reason: str) -> None:
+    reply = await request.app[REGISTRY].ask(stored.showtime.id, CancelBooking(why, stored.id, (), reason))
+    if isinstance(reply.decision, Refused):
+        if reply.decision.refusal is Refusal.ALREADY_CANCELLED:
+            raise _illegal(str(reply.decision.facts["status"]))
+        raise problem(*wire.refused(reply.decision), why)
+
+
+async def _take(request: web.Request, stored: StoredBooking, why: Cause) -> None:
+    """Somebody has paid at the theatre. The same request again is the same payment."""
+    payment_id = derived_id(why.command_id, by_hand.NAME)
+    if stored.status != "pending_payment" and stored.payment_id != payment_id:
+        raise _illegal(stored.status)
+    total, app = sum(line.total for line in stored.lines), request.app
+    payment = Payment(
+        payment_id, stored.id, stored.showtime.id, stored.owner, by_hand.NAME, payment_id, total, stored.currency,
+        app[CLOCK].now(),
+    )  # fmt: skip
+    await payments.put_payment(app[POOL], payment)
+    command = ConfirmBooking(why, stored.id, payment_id, total, stored.currency, by_hand.NAME, payment_id)
+    reply = await app[REGISTRY].ask(stored.showtime.id, command)
+    status, body = wire.answer(reply, command)
+    if status >= 400:  # its time ran out just now, or somebody was faster: the drawer owes the money
+        raise problem(status, body, why)
 
 
 def _house_card(stored: StoredBooking) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -173,6 +174,39 @@ async def test_a_booking_is_ended_by_hand_and_nothing_else(counter: Counter) -> 
     assert (ended["status"], ended["reason"], ended["refunded"]["amount"]) == ("cancelled", "double booked", SEAT)
     for status in ("confirmed", "cancelled"):
         assert (await put(status, 409))["allowed"] == []
+
+
+async def test_who_pays_at_the_theatre_is_confirmed_by_hand_once(house: House) -> None:
+    counter = await open_counter(house)
+    ana, manager, app = counter.person(), counter.manager(), house.app
+    booked = await ana.book(counter.showtime_id, "A1", "A2")
+    path, key = f"/admin/bookings/{booked['id']}/status", fresh_key()
+    body = {"status": "confirmed", "reason": "paid in cash"}
+    put = partial(counter.house.ask, "PUT", path, token=manager.token, json=body)
+    for _ in range(2):
+        done = await expect(await put(headers={"Idempotency-Key": key}), 200)
+        assert (done["status"], done["paid"]) == ("confirmed", booked["total"])
+    again = await expect(await put(headers={"Idempotency-Key": fresh_key()}), 409)
+    assert (again["code"], again["allowed"]) == ("illegal_transition", ["cancelled"])
+    assert len((await shown(ana, booked["id"]))["tickets"]) == 2
+    given = await refund(manager, booked["id"], seats=["A2"])
+    await app[JOBS].settle()
+    page = await shown(ana, booked["id"])
+    assert page["refund"] == {"id": given["id"], "amount": given["amount"], "status": "succeeded"}
+    report = await audit.verify(app[POOL])
+    assert report.differences == []
+    money = report.money["INR"]
+    assert (money.taken, money.returned, money.sales) == (2 * SEAT, SEAT, SEAT)
+
+
+async def test_what_has_ended_is_not_confirmed_by_hand(counter: Counter) -> None:
+    ana, manager = counter.person(), counter.manager()
+    booked = await ana.book(counter.showtime_id, "A1")
+    await expect(await ana.post(f"/bookings/{booked['id']}/cancel", {}, key=fresh_key()), 200)
+    asked = {"status": "confirmed", "reason": "paid in cash"}
+    refused = await expect(await manager.put(f"/admin/bookings/{booked['id']}/status", asked), 409)
+    assert (refused["code"], refused["allowed"]) == ("illegal_transition", [])
+    assert await differences(counter) == []
 
 
 async def test_the_audit_names_who_did_what_by_which_request(counter: Counter) -> None:
