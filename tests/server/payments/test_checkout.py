@@ -50,6 +50,8 @@ async def test_the_page_says_what_is_bought_and_runs_no_script(desk: Desk) -> No
     assert "default-src 'none'" in policy
     assert "form-action 'self'" in policy
     assert "unsafe-inline" not in policy
+    hindi = await page(desk, started["checkout_url"], **{"Accept-Language": "hi"})
+    assert "सैंडबॉक्स" in hindi
     german = await page(desk, started["checkout_url"], **{"Accept-Language": "de-DE,de;q=0.9"})
     assert "Hier fließt kein Geld" in german
 
