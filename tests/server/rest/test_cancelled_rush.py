@@ -8,7 +8,7 @@ import orjson
 
 from actors.seatmap.state import BookingStatus
 from persistence import audit
-from server.keys import POOL, REGISTRY
+from server.keys import JOBS, POOL, REGISTRY
 from tests.server.house import House, open_house
 from tests.server.rest.cinema import Counter, Person, expect, fresh_key, open_counter
 
@@ -69,7 +69,14 @@ async def test_everybody_is_refunded_once_and_no_seat_is_sold_after(database_url
         assert told["bookings"] == BUYERS
         await _nothing_is_sold(counter)
         await _each_payment_goes_back_once(counter, buyers, answers)
-        assert (await audit.verify(house.app[POOL])).differences == []
+        await house.app[JOBS].settle()
+        progress = await expect(await counter.manager().get(path.replace("/cancel", "/cancellation")), 200)
+        assert (progress["bookings"], progress["failed"], progress["pending"]) == (BUYERS, 0, 0)
+        report = await audit.verify(house.app[POOL])
+        assert report.differences == []
+        money = report.money["INR"]
+        assert money.taken == money.returned
+        assert (money.sales, money.kept, money.refunds_due, money.authorised) == (0, 0, 0, 0)
 
 
 async def _nothing_is_sold(counter: Counter) -> None:
