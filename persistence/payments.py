@@ -3,7 +3,7 @@
 What became of a payment is in the log; the row here only finds it again by its id or by the provider's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,16 +50,30 @@ class SandboxOrder:
     provider_payment_id: str
 
 
-async def put_payment(connection: Executor, payment: Payment) -> None:
+@dataclass(frozen=True, slots=True)
+class SandboxPaid:
+    """What a customer of the sandbox pays; None is what was asked for."""
+
+    order_id: str
+    provider_payment_id: str
+    amount: int | None
+    currency: str | None
+
+
+async def put_payments(connection: Executor, started: Sequence[Payment]) -> None:
     """Starting the same payment again changes nothing."""
     await connection.execute(
         """
         INSERT INTO payment (payment_id, booking_id, showtime_id, owner, provider, provider_order_id, amount, currency,
             created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+            $8::text[], $9::timestamptz[])
+        ON CONFLICT DO NOTHING
         """,
-        payment.id, payment.booking_id, payment.showtime_id, payment.owner, payment.provider,
-        payment.provider_order_id, payment.amount, payment.currency, moment(payment.created_at),
+        [each.id for each in started], [each.booking_id for each in started], [each.showtime_id for each in started],
+        [each.owner for each in started], [each.provider for each in started],
+        [each.provider_order_id for each in started], [each.amount for each in started],
+        [each.currency for each in started], [moment(each.created_at) for each in started],
     )  # fmt: skip
 
 
@@ -126,14 +140,15 @@ async def forget_news(connection: Executor, now: Instant) -> None:
     await connection.execute("DELETE FROM provider_news WHERE received_at < $1", moment(now - NEWS_KEPT_DAYS * DAY_MS))
 
 
-async def put_order(connection: Executor, order: SandboxOrder) -> None:
-    """Open an order; opening it again changes nothing."""
+async def put_orders(connection: Executor, orders: Sequence[SandboxOrder]) -> None:
+    """Open orders; opening one again changes nothing."""
     await connection.execute(
         """
-        INSERT INTO sandbox_order (order_id, payment_id, amount, currency) VALUES ($1, $2, $3, $4)
-        ON CONFLICT DO NOTHING
+        INSERT INTO sandbox_order (order_id, payment_id, amount, currency)
+        SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[]) ON CONFLICT DO NOTHING
         """,
-        order.order_id, order.payment_id, order.amount, order.currency,
+        [order.order_id for order in orders], [order.payment_id for order in orders],
+        [order.amount for order in orders], [order.currency for order in orders],
     )  # fmt: skip
 
 
@@ -141,19 +156,27 @@ async def order(connection: Executor, order_id: str) -> SandboxOrder | None:
     return _order(await connection.fetchrow("SELECT * FROM sandbox_order WHERE order_id = $1", order_id))
 
 
-async def authorise_order(
-    connection: Executor, order_id: str, provider_payment_id: str, amount: int | None, currency: str | None
-) -> SandboxOrder | None:
-    """The customer pays, if that can still be done; how the order stands then."""
-    await connection.execute(
+async def authorise_orders(connection: Executor, paid: Sequence[SandboxPaid]) -> list[SandboxOrder | None]:
+    """Customers pay, where that can still be done; how their orders stand then. No order twice."""
+    rows = await connection.fetch(
         """
-        UPDATE sandbox_order SET status = 'authorised', provider_payment_id = $2, amount = coalesce($3, amount),
-            currency = coalesce($4, currency)
-        WHERE order_id = $1 AND status IN ('open', 'failed')
+        WITH paid AS (
+            SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
+                AS p (order_id, provider_payment_id, amount, currency)),
+        moved AS (
+            UPDATE sandbox_order o SET status = 'authorised', provider_payment_id = p.provider_payment_id,
+                amount = coalesce(p.amount, o.amount), currency = coalesce(p.currency, o.currency)
+            FROM paid p WHERE o.order_id = p.order_id AND o.status IN ('open', 'failed')
+            RETURNING o.*)
+        SELECT * FROM moved
+        UNION ALL SELECT o.* FROM sandbox_order o JOIN paid USING (order_id)
+            WHERE NOT EXISTS (SELECT FROM moved WHERE moved.order_id = o.order_id)
         """,
-        order_id, provider_payment_id, amount, currency,
+        [each.order_id for each in paid], [each.provider_payment_id for each in paid],
+        [each.amount for each in paid], [each.currency for each in paid],
     )  # fmt: skip
-    return await order(connection, order_id)
+    found = {row["order_id"]: _order(row) for row in rows}
+    return [found.get(each.order_id) for each in paid]
 
 
 async def move_order(connection: Executor, order_id: str, since: tuple[str, ...], until: str) -> SandboxOrder | None:

@@ -1,12 +1,13 @@
-"""The small writes beside the log that every sale needs, each kind in groups: keys, their answers, contacts."""
+"""The small writes beside the log that every sale needs, each kind in groups: keys and answers, contacts, payments."""
 
 from collections.abc import Sequence
 
-from persistence import bookings, idempotency
+from persistence import bookings, idempotency, payments
 from persistence.bookings import GivenContact
 from persistence.database import Pool
 from persistence.groups import Grouped
 from persistence.idempotency import Answer, Claim, Scope, Wish
+from persistence.payments import Payment, SandboxOrder, SandboxPaid
 
 
 class Writes:
@@ -15,6 +16,9 @@ class Writes:
         self._claims: Grouped[Wish, Claim] = Grouped(self._claim, lambda wish: wish.scope)
         self._answers: Grouped[tuple[Scope, Answer], None] = Grouped(self._settle, lambda settled: settled[0])
         self._contacts: Grouped[GivenContact, None] = Grouped(self._put_contacts, lambda given: given.booking_id)
+        self._payments: Grouped[Payment, None] = Grouped(self._put_payments, lambda started: started.id)
+        self._orders: Grouped[SandboxOrder, None] = Grouped(self._put_orders, lambda order: order.order_id)
+        self._paid: Grouped[SandboxPaid, SandboxOrder | None] = Grouped(self._authorise, lambda paid: paid.order_id)
 
     async def claim(self, wish: Wish) -> Claim:
         """Take a key, or learn who had it. Exactly one of several concurrent callers gets it."""
@@ -28,6 +32,18 @@ class Writes:
         """Remember whom a booking is for. The first contact stays."""
         await self._contacts.put(given)
 
+    async def payment(self, started: Payment) -> None:
+        """Remember a payment that began."""
+        await self._payments.put(started)
+
+    async def order(self, order: SandboxOrder) -> None:
+        """Open an order in the sandbox's books."""
+        await self._orders.put(order)
+
+    async def authorise(self, paid: SandboxPaid) -> SandboxOrder | None:
+        """A customer of the sandbox pays, if that can still be done; how the order stands then."""
+        return await self._paid.put(paid)
+
     async def _claim(self, wishes: Sequence[Wish]) -> list[Claim]:
         return await idempotency.claim(self._pool, wishes)
 
@@ -38,3 +54,14 @@ class Writes:
     async def _put_contacts(self, given: Sequence[GivenContact]) -> list[None]:
         await bookings.put_contacts(self._pool, given)
         return [None] * len(given)
+
+    async def _put_payments(self, started: Sequence[Payment]) -> list[None]:
+        await payments.put_payments(self._pool, started)
+        return [None] * len(started)
+
+    async def _put_orders(self, orders: Sequence[SandboxOrder]) -> list[None]:
+        await payments.put_orders(self._pool, orders)
+        return [None] * len(orders)
+
+    async def _authorise(self, paid: Sequence[SandboxPaid]) -> list[SandboxOrder | None]:
+        return await payments.authorise_orders(self._pool, paid)

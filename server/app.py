@@ -389,7 +389,7 @@ async def _showtimes(tracing: "Tracing | None", app: web.Application) -> AsyncIt
     async with Showtimes(journal, app[HUB], app[CLOCK], Alone(), Limits(), died, make) as showtimes:
         app[REGISTRY] = showtimes
         providers = _providers(app)
-        app[TILL] = Till(app[POOL], showtimes, app[CLOCK], providers, app[CONFIG].payment_provider)
+        app[TILL] = Till(app[POOL], app[WRITES], showtimes, app[CLOCK], providers, app[CONFIG].payment_provider)
         losses: set[asyncio.Task[None]] = set()
 
         def lost() -> None:
@@ -408,7 +408,7 @@ def _providers(app: web.Application) -> dict[str, Provider]:
     """Everywhere the house has an account: payments may be under way with another provider than today's."""
     config, found = app[CONFIG], dict[str, Provider]({by_hand.NAME: ByHand()})
     if config.payment_provider == sandbox.NAME:
-        app[SANDBOX] = found[sandbox.NAME] = Sandbox(app[POOL], config.jwt_secret, app[CLOCK])
+        app[SANDBOX] = found[sandbox.NAME] = Sandbox(app[POOL], app[WRITES], config.jwt_secret, app[CLOCK])
         app[SANDBOX_CALLS] = SandboxCalls(app[SANDBOX], app[POOL], app[CLOCK])
     if config.stripe_secret_key:
         from server.payments.stripe import Stripe

@@ -91,6 +91,10 @@ class Provider(Protocol):
     @property
     def name(self) -> str: ...
 
+    def order_id(self, payment: Payment) -> str:
+        """What the order of a payment is called where that is known beforehand, else empty."""
+        ...
+
     async def open(self, payment: Payment) -> Order:
         """The order for a payment, made now unless it is there already."""
         ...

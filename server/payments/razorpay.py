@@ -53,6 +53,9 @@ class Razorpay:
         self._client = sdk.Client(session=self._line, auth=(key_id, key_secret), base_url=base_url)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
 
+    def order_id(self, payment: Payment) -> str:
+        return ""
+
     async def open(self, payment: Payment) -> Order:
         order_id = payment.provider_order_id or await self._opened_before(payment)
         if not order_id:

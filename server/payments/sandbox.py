@@ -15,7 +15,8 @@ import orjson
 from actors.ports import Clock
 from persistence import payments
 from persistence.database import Pool
-from persistence.payments import Payment, SandboxOrder
+from persistence.payments import Payment, SandboxOrder, SandboxPaid
+from persistence.writes import Writes
 from server.payments.provider import BadSignature, News, Order, ProviderRefused, Stage, Stale, Standing
 
 NAME: Final = "sandbox"
@@ -27,16 +28,18 @@ CARD_REFUSED: Final = "card_declined"
 class Sandbox:
     name = NAME
 
-    def __init__(self, pool: Pool, secret: str, clock: Clock) -> None:
+    def __init__(self, pool: Pool, writes: Writes, secret: str, clock: Clock) -> None:
         self._pool = pool
+        self._writes = writes
         self._clock = clock
         self._secret = hmac.digest(secret.encode(), b"sandbox payments", "sha256")
 
+    def order_id(self, payment: Payment) -> str:
+        return order_id(payment.id)
+
     async def open(self, payment: Payment) -> Order:
         name = order_id(payment.id)
-        await payments.put_order(
-            self._pool, SandboxOrder(name, payment.id, payment.amount, payment.currency, Stage.OPEN, "")
-        )
+        await self._writes.order(SandboxOrder(name, payment.id, payment.amount, payment.currency, Stage.OPEN, ""))
         return Order(name, checkout_url=f"/pay/{name}")
 
     async def look(self, payment: Payment) -> Standing:
@@ -77,9 +80,8 @@ class Sandbox:
 
     async def pay(self, payment_id: str, amount: int | None = None, currency: str | None = None) -> Standing | None:
         """The customer pays; something else than asked for is for trying out what happens then."""
-        order = await payments.authorise_order(
-            self._pool, order_id(payment_id), f"sbx_pay_{payment_id}", amount, currency
-        )
+        paid = SandboxPaid(order_id(payment_id), f"sbx_pay_{payment_id}", amount, currency)
+        order = await self._writes.authorise(paid)
         return None if order is None else _standing(order, {})
 
     async def refuse(self, payment_id: str) -> Standing | None:

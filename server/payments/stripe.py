@@ -63,6 +63,9 @@ class Stripe:
             secret_key, http_client=self._http, base_addresses={"api": base_url}, max_network_retries=1
         )
 
+    def order_id(self, payment: Payment) -> str:
+        return ""
+
     async def open(self, payment: Payment) -> Order:
         if payment.provider_order_id:
             intent = await self._intent(payment)

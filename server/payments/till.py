@@ -19,6 +19,7 @@ from persistence import bookings, jobs, payments
 from persistence.database import Pool
 from persistence.jobs import Job
 from persistence.payments import Payment
+from persistence.writes import Writes
 from server.idempotency import command_id
 from server.payments.provider import News, Order, Provider, ProviderDown, Stage, Standing
 
@@ -49,10 +50,17 @@ class Till:
     """`provider` takes new payments; those that began with another one of `providers` go on with it."""
 
     def __init__(
-        self, pool: Pool, showtimes: Showtimes, clock: Clock, providers: Mapping[str, Provider], provider: str
+        self,
+        pool: Pool,
+        writes: Writes,
+        showtimes: Showtimes,
+        clock: Clock,
+        providers: Mapping[str, Provider],
+        provider: str,
     ) -> None:
         assert provider in providers, provider
         self._pool = pool
+        self._writes = writes
         self._showtimes = showtimes
         self._clock = clock
         self.providers = dict(providers)
@@ -79,10 +87,13 @@ class Till:
             event.payment_id, booking_id, actor.showtime_id, event.owner, event.provider, "", event.amount,
             event.currency, record.at,
         )  # fmt: skip
+        provider = self.provider_of(payment)
+        payment = replace(payment, provider_order_id=provider.order_id(payment))
         # The row comes first: from the moment the provider knows the order, its news may arrive.
-        await payments.put_payment(self._pool, payment)
-        order = await self.provider_of(payment).open(payment)
-        await payments.name_order(self._pool, payment.id, order.order_id)
+        await self._writes.payment(payment)
+        order = await provider.open(payment)
+        if order.order_id != payment.provider_order_id:
+            await payments.name_order(self._pool, payment.id, order.order_id)
         return Started(command, reply, replace(payment, provider_order_id=order.order_id), order)
 
     async def payment(self, payment_id: str) -> Payment | None:

@@ -21,6 +21,9 @@ class Moody:
     def name(self) -> str:
         return self.other.name
 
+    def order_id(self, payment: Payment) -> str:
+        return self.other.order_id(payment)
+
     async def open(self, payment: Payment) -> Order:
         order: Order = await self._call("open", self.other.open(payment))
         if self.on_open is not None:
