@@ -1,4 +1,4 @@
-"""The customer's site: files without a build step, and one page for all of its own addresses.
+"""The site: files without a build step, one page for all addresses of the customers' side, and one for the house's.
 
 Files are kept in memory with their compressed form and are read again when they change on disk. Their names carry no
 hash, so browsers ask each time whether they changed, and mostly hear that they did not.
@@ -19,6 +19,7 @@ from server.responses import matches
 ROOT: Final = Path(__file__).parent.parent / "static"
 PAGE: Final = "index.html"
 DOCS: Final = "docs/index.html"
+HOUSE: Final = "admin/index.html"
 PAGES: Final = (
     "/",
     "/movies/{id}",
@@ -26,8 +27,10 @@ PAGES: Final = (
     "/bookings",
     "/bookings/{id}",
     "/account",
+    "/inbox",
     "/sign-in",
 )
+HOUSE_PAGES: Final = ("/admin", "/admin/showtimes/{id}", "/admin/jobs")
 _NO_CACHE: Final = "no-cache"
 _COMPRESSED_BYTES_MIN: Final = 1_024
 _TYPES: Final = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
@@ -54,6 +57,9 @@ class Site:
     async def docs(self, request: web.Request) -> web.Response:
         return self._serve(request, DOCS)
 
+    async def house(self, request: web.Request) -> web.Response:
+        return self._serve(request, HOUSE)
+
     async def file(self, request: web.Request) -> web.Response:
         return self._serve(request, request.match_info["path"])
 
@@ -63,6 +69,7 @@ class Site:
     def routes(self) -> list[web.RouteDef]:
         return [
             *(web.get(path, self.page) for path in PAGES),
+            *(web.get(path, self.house) for path in HOUSE_PAGES),
             web.get("/docs", self.docs),
             web.get("/favicon.ico", self.icon),
             web.get("/static/{path:.+}", self.file),

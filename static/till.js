@@ -72,7 +72,7 @@ export async function till({ showtime, hold, now, open, renew, onPlaced, onClose
       acts(t("till.pay_now", { total: money(booking.total) }), t("till.later"), back));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      busy(form, () => pay(booking.id, () => { close(); open(`/bookings/${booking.id}?new`); }));
+      busy(form, () => pay(booking.id));
     });
     step.replaceChildren(form);
     form.querySelector("button[type=submit]").focus();

@@ -12,9 +12,11 @@ const WHEELCHAIR = "M-1.5 -8.2 a1.7 1.7 0 1 0 .1 0 M-1.4 -4 v5 h5 l2.6 5 M-1.4 -
 const COMPANION = "M0 -7.6 a2.4 2.4 0 1 0 .1 0 M-4.6 6.6 c0 -8 9.2 -8 9.2 0";
 
 export class SeatMap {
-  constructor(place, layout, { onPick }) {
+  // Seats in a state that is not among `pickable` are said to be out of reach.
+  constructor(place, layout, { onPick, pickable = ["free", "mine"] }) {
     this.chart = chart(layout);
     this.onPick = onPick;
+    this.pickable = pickable;
     this.states = new Map();
     this.mine = new Set();
     this.pending = new Set();
@@ -170,7 +172,7 @@ export class SeatMap {
     const notes = seat.attrs.map((attribute) => t(`attr.${attribute}`)).join(", ");
     node.setAttribute("aria-label", [t("map.seat", { row: seat.row, number: seat.number }), this.names.get(seat.category), kind, notes, t(`state.${state}`)].filter(Boolean).join(", "));
     node.setAttribute("aria-pressed", state === "mine" ? "true" : "false");
-    if (state === "free" || state === "mine") node.removeAttribute("aria-disabled");
+    if (this.pickable.includes(state)) node.removeAttribute("aria-disabled");
     else node.setAttribute("aria-disabled", "true");
   }
 

@@ -1,9 +1,9 @@
 // Sign in, make an account, or choose a new password. A guest who makes an account keeps what is held and booked.
 
-import { call, isGuest, register, signIn, signInByCode } from "../api.js";
+import { call, isGuest, keepMe, register, signIn, signInByCode } from "../api.js";
 import { h } from "../dom.js";
 import { CODE, field, problem, submit } from "../form.js";
-import { t } from "../i18n.js";
+import { language, t } from "../i18n.js";
 
 const FIELDS = {
   display_name: { type: "text", autocomplete: "name", minlength: 2 },
@@ -20,7 +20,10 @@ const FORMS = {
   in: { fields: ["email", "password"], more: ["phone_send", "register", "forgot"],
     send: ({ email, password }) => signIn(email, password) },
   register: { fields: ["display_name", "email", "chosen"], more: ["in"],
-    send: ({ chosen, ...rest }) => register({ ...rest, password: chosen }) },
+    send: async ({ display_name, email, chosen }) => {
+      await register({ display_name, email, password: chosen });
+      if (language !== "en") await call("PATCH", "/auth/me", { locale: language }).then(keepMe, () => null);
+    } },
   forgot: { fields: ["email"], more: ["in"], then: "in",
     send: ({ email }) => call("POST", "/auth/forgot-password", { email }, { auth: false }) },
   reset: { fields: ["chosen"], more: ["forgot"], then: "in",
@@ -47,7 +50,7 @@ export async function show(main, _parts, { open }) {
       submit(form, async () => {
         await send(given, given);
         if (then) draw(then, given, done(`sign.${name}_done`, given));
-        else open(next());
+        else onward(open);
       });
     });
     main.replaceChildren(h("section", { class: "wide narrow" }, form));
@@ -58,10 +61,13 @@ export async function show(main, _parts, { open }) {
   return null;
 }
 
-// Where to go afterwards: a page of this site, whatever the link says.
-function next() {
+// Where one wanted to go: a page of this server, whatever the link says. The house's side is a page of its own.
+function onward(open) {
   const wished = new URLSearchParams(location.search).get("next") ?? "/";
-  return wished.startsWith("/") && !wished.startsWith("//") ? wished : "/";
+  const next = new URL(wished, location.origin);
+  if (next.origin !== location.origin) open("/");
+  else if (next.pathname.startsWith("/admin")) location.assign(next.pathname + next.search);
+  else open(next.pathname + next.search);
 }
 
 // An address is proved by following the letter's link; there is nothing to fill in.

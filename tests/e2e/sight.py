@@ -20,6 +20,29 @@ async def a_free_seat(page: Page) -> str:
     return seat
 
 
+async def order(page: Page, email: str = "guest@demo.example") -> None:
+    """From seats in the cart to the button that pays for them."""
+    await page.get_by_role("button", name="Go to payment").click()
+    await expect(page.get_by_role("heading", name="Your order")).to_be_visible()
+    await page.get_by_label("E-mail").fill(email)
+    await page.get_by_role("button", name="Continue").click()
+    await expect(page.get_by_role("heading", name="Payment")).to_be_visible()
+
+
+async def to_the_provider(page: Page) -> None:
+    """From the button that pays to the provider's own page."""
+    await page.get_by_role("button", name=re.compile("^Pay ")).click()
+    await page.wait_for_url("**/pay/**")
+    await expect(page.locator("button[value=pay]")).to_be_visible()
+
+
+async def pay(page: Page) -> None:
+    """Pay at the provider's, and come back to a booking that is confirmed."""
+    await to_the_provider(page)
+    await page.locator("button[value=pay]").click()
+    await expect(page.get_by_role("heading", name="Enjoy the film")).to_be_visible()
+
+
 async def fits(page: Page) -> bool:
     """Nothing sticks out sideways."""
     return bool(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"))

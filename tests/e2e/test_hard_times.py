@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.e2e.conftest import House, Program, open_showtimes
-from tests.e2e.sight import a_free_seat, barriers, fits, open_map, words
+from tests.e2e.sight import a_free_seat, barriers, fits, open_map, pay, to_the_provider, words
 
 pytestmark = pytest.mark.xdist_group("e2e")
 Visitor = Callable[..., Any]
@@ -70,7 +70,8 @@ async def test_a_booking_that_was_left_unpaid_is_paid_from_my_bookings(house: Ho
     await page.get_by_role("link", name="My bookings").click()
     await expect(page.locator(".ticket")).to_contain_text("Waiting for payment")
     await page.locator(".ticket").click()
-    await page.get_by_role("button", name=f"Pay {total}").click()
+    await expect(page.get_by_role("button", name=f"Pay {total}")).to_be_visible()
+    await pay(page)
     await expect(page.locator(".eyebrow")).to_have_text("Confirmed")
     await expect(page.locator(".pass-seats li")).to_have_count(2)
     await expect(page.get_by_role("button", name="Cancel this booking")).to_be_visible()
@@ -89,12 +90,14 @@ async def test_the_till_and_the_bookings_have_no_serious_barrier(
     assert await barriers(page) == [], "contact"
     await page.keyboard.type("guest@demo.example")
     await page.keyboard.press("Enter")
-    pay = page.get_by_role("button", name="Pay ", exact=False).first
-    await expect(pay).to_be_focused()
+    await expect(page.get_by_role("button", name="Pay ", exact=False).first).to_be_focused()
     assert await barriers(page) == [], "payment"
     assert await fits(page), "payment"
-    await pay.click()
-    await expect(page.locator(".pass .poster")).to_be_visible()
+    await to_the_provider(page)
+    assert await barriers(page) == [], "the provider's page"
+    assert await fits(page), "the provider's page"
+    await page.locator("button[value=pay]").click()
+    await expect(page.locator(".pass.confirmed .poster")).to_be_visible()
     assert await barriers(page) == [], "booking"
     assert await fits(page), "booking"
     await page.get_by_role("link", name="My bookings").click()

@@ -1,0 +1,145 @@
+// A showtime from the house's side: the map to block and free seats on, who holds what, and the end of it all.
+
+import { accessToken, call, distrust, get, post } from "../../api.js";
+import { h, skeleton } from "../../dom.js";
+import { choice, field, form } from "../../form.js";
+import { clockTime, listed, longDay, moment, money, t } from "../../i18n.js";
+import { Channel } from "../../live/channel.js";
+import { SeatMap } from "../../map/seatmap.js";
+import { sale } from "./day.js";
+
+const KINDS = ["house", "broken", "tech", "accessible"];
+const LOOK_MS = 1_500;
+
+export async function show(main, [id]) {
+  const done = skeleton(main, 3);
+  const showtime = await get(`/admin/showtimes/${id}`);
+  const layout = await get(`/layouts/${showtime.layout_id}`);
+  done();
+  const page = new Backstage(showtime);
+  main.replaceChildren(page.element);
+  page.begin(layout);
+  return () => page.leave();
+}
+
+class Backstage {
+  constructor(showtime) {
+    this.showtime = showtime;
+    this.chosen = new Set();
+    this.place = h("div", { class: "map-place" });
+    this.counts = h("ul", { class: "counts" });
+    this.picked = h("p", { class: "hint", role: "status" }, t("admin.pick"));
+    this.holders = h("div", { class: "holders" });
+    this.ending = h("div", {});
+    this.state = h("p", { class: "live-state", role: "status" });
+    this.element = h("section", { class: "wide backstage" },
+      h("h1", {}, showtime.movie.title),
+      h("p", { class: "facts" }, `${longDay(showtime.starts_at_local)}, ${clockTime(showtime.starts_at_local)} · ${showtime.theatre.name}, ${showtime.screen.name} · ${showtime.format}`),
+      h("div", { class: "backstage-columns" }, h("div", {}, this.counts, this.place, this.state),
+        h("aside", {}, part("admin.sales", sale(showtime)), part("admin.seats", this.picked, this.seatForm()), part("admin.holders", this.holders), part("admin.end", this.ending))));
+  }
+
+  begin(layout) {
+    this.map = new SeatMap(this.place, layout, { onPick: (label) => this.pick(label), pickable: ["free", "mine", "blocked"] });
+    this.channel = new Channel(this.showtime.id, {
+      token: accessToken, distrust, get, onMine: () => {}, onView: (view) => this.see(view),
+      onState: (state) => { this.state.textContent = state === "open" ? "" : t(`connection.${state}`); },
+    });
+    if (this.showtime.status === "cancelled") this.progress();
+    else this.ending.replaceChildren(this.endForm());
+  }
+
+  leave() {
+    this.left = true;
+    clearTimeout(this.timer);
+    this.channel.close();
+  }
+
+  see(view) {
+    this.view = view;
+    for (const label of this.chosen) if (["held", "sold"].includes(view.seats.get(label))) this.chosen.delete(label);
+    this.paint();
+    this.counts.replaceChildren(...["free", "held", "sold", "blocked"].map((name) => h("li", {}, h("b", {}, view.counts[name]), " ", t(`state.${name}`))));
+    this.lookBackstage();
+    if (view.status === "cancelled" && !this.ended) this.progress();
+  }
+
+  paint() {
+    this.map.show(this.view.seats, this.chosen);
+    this.picked.textContent = this.chosen.size ? t("admin.picked", { seats: listed([...this.chosen]) }) : t("admin.pick");
+  }
+
+  pick(label) {
+    const state = this.view.seats.get(label);
+    if (["held", "sold"].includes(state)) { this.map.explain([label], t(`why.${state}`, { seat: label })); return; }
+    if (!this.chosen.delete(label)) this.chosen.add(label);
+    this.paint();
+  }
+
+  seatForm() {
+    const change = async (body) => {
+      const { results } = await call("PUT", `/admin/showtimes/${this.showtime.id}/seats`, body, { key: crypto.randomUUID() });
+      this.chosen.clear();
+      this.paint();
+      const refused = results.filter((one) => one.result === "refused").map((one) => one.seat);
+      return refused.length ? t("admin.stayed", { seats: listed(refused) }) : t("account.saved");
+    };
+    const blocking = form({ class: "rows" }, ({ kind, reason }) => this.chosen.size
+      ? change({ block: [...this.chosen].filter((seat) => this.view.seats.get(seat) !== "blocked").map((seat) => ({ seat, kind, reason })), unblock: this.blocked() })
+      : t("admin.pick"),
+      choice("kind", t("admin.kind"), KINDS.map((kind) => [kind, t(`admin.kind_${kind}`)]), "house"),
+      field("reason", t("admin.reason"), { required: false, maxlength: 200 }),
+      h("div", { class: "cart-acts" }, h("button", { type: "submit", class: "button" }, t("admin.switch_seats"))));
+    return blocking;
+  }
+
+  blocked() { return [...this.chosen].filter((seat) => this.view.seats.get(seat) === "blocked"); }
+
+  // Who holds what is asked for anew when the map has changed, at most once in a while.
+  lookBackstage() {
+    if (this.timer) return;
+    this.timer = setTimeout(async () => {
+      this.timer = null;
+      const { holds, unpaid } = await get(`/admin/showtimes/${this.showtime.id}/live`).catch(() => ({ holds: [], unpaid: [] }));
+      if (this.left) return;
+      const rows = [...holds.map((hold) => this.holder(hold)), ...unpaid.map((one) => h("li", {}, h("b", {}, listed(one.seats)), h("span", { class: "hint" }, t("admin.unpaid", { reference: one.reference }))))];
+      this.holders.replaceChildren(rows.length ? h("ul", { class: "devices" }, rows) : h("p", { class: "hint" }, t("admin.nobody")));
+    }, LOOK_MS / 3);
+  }
+
+  holder(hold) {
+    const release = () => post(`/admin/showtimes/${this.showtime.id}/holds/${hold.hold_id}/release`, {}).catch(() => null);
+    return h("li", {}, h("div", {}, h("b", {}, listed(hold.seats)), h("p", { class: "hint" }, t("admin.until", { at: moment(hold.expires_at, this.showtime.theatre.time_zone) }))),
+      h("button", { type: "button", class: "button small", "aria-label": t("admin.release_of", { seats: listed(hold.seats) }), onclick: release }, t("admin.release")));
+  }
+
+  endForm() {
+    const key = crypto.randomUUID();
+    return form({ class: "rows" }, async ({ why }) => {
+      await call("POST", `/admin/showtimes/${this.showtime.id}/cancel`, { reason: why, refund: true }, { key });
+      this.progress();
+    },
+      field("why", t("admin.end_reason"), { maxlength: 200 }),
+      h("label", { class: "check" }, h("input", { type: "checkbox", required: true }), t("admin.end_sure")),
+      h("div", { class: "cart-acts" }, h("button", { type: "submit", class: "button danger" }, t("admin.end_yes"))));
+  }
+
+  // How far the refunds are, until none is under way.
+  async progress() {
+    this.ended = true;
+    const now = await get(`/admin/showtimes/${this.showtime.id}/cancellation`).catch(() => null);
+    if (this.left) return;
+    if (now) {
+      const done = now.refunded + now.failed;
+      this.ending.replaceChildren(h("p", { role: "status" }, t("admin.ended", { count: now.bookings, amount: money(now.amount) })),
+        h("progress", { max: Math.max(1, done + now.pending), value: done + now.pending ? done : 1, "aria-label": t("admin.refunds") }),
+        h("p", { class: "hint" }, t("admin.progress", { refunded: now.refunded, pending: now.pending, failed: now.failed })));
+      if (!now.pending) return;
+    }
+    setTimeout(() => { if (!this.left) this.progress(); }, LOOK_MS);
+  }
+}
+
+function part(key, ...content) {
+  return h("section", { class: "panel", "aria-label": t(key) }, h("h2", {}, t(key)), ...content);
+}

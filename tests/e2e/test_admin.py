@@ -1,0 +1,98 @@
+"""The house's side in the browser: what staff do there is seen by customers at once."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.e2e.conftest import House
+from tests.e2e.sight import barriers, fits, open_map, order, pay, words
+
+pytestmark = pytest.mark.xdist_group("e2e")
+Visitor = Callable[..., Any]
+
+
+async def test_a_sale_that_is_closed_is_closed_for_customers_and_opens_again(house: House, visitor: Visitor):
+    showtime = house.late_showtime()
+    staff, ana = await visitor(), await visitor()
+    await enter(staff, house, f"/admin?theatre={showtime['theatre']['id']}&date={showtime['business_date']}")
+    await open_map(ana, house.url, showtime)
+    row = staff.get_by_role("row").filter(has=staff.locator(f"a[href='/admin/showtimes/{showtime['id']}']"))
+    await expect(row).to_contain_text(f"0 of {showtime['capacity']}")
+    await ana.get_by_role("button", name="Best available").click()
+    await expect(row).to_contain_text(f"2 of {showtime['capacity']}")
+    await row.get_by_role("button", name="Close").click()
+    await expect(row).to_contain_text("closed")
+    await expect(ana.get_by_text("Sales for this showtime have closed.")).to_be_visible()
+    await row.get_by_role("button", name="Open").click()
+    await expect(row).to_contain_text("on sale")
+
+
+async def test_seats_are_blocked_and_freed_on_the_map(house: House, visitor: Visitor):
+    showtime = house.late_showtime()
+    staff, ana = await visitor(), await visitor()
+    await enter(staff, house, f"/admin/showtimes/{showtime['id']}")
+    await open_map(ana, house.url, showtime)
+    seat = await ana.locator(".seat[tabindex='0']").get_attribute("data-seat")
+    for state in ("blocked", "free"):
+        await staff.locator(f"[data-seat='{seat}']").click()
+        await expect(staff.get_by_text(f"Chosen: {seat}")).to_be_visible()
+        await staff.get_by_role("button", name="Block or free them").click()
+        await expect(ana.locator(f"[data-seat='{seat}']")).to_have_class(words(state))
+
+
+async def test_a_cancelled_showtime_pays_everybody_back_while_one_looks(house: House, visitor: Visitor):
+    showtime = house.late_showtime()
+    staff, ana = await visitor(), await visitor()
+    await open_map(ana, house.url, showtime)
+    await ana.get_by_role("button", name="Best available").click()
+    await order(ana)
+    await pay(ana)
+    await enter(staff, house, f"/admin/showtimes/{showtime['id']}")
+    await staff.get_by_label("What everybody is told").fill("The projector is broken")
+    await staff.get_by_label("Everybody gets their money back").check()
+    await staff.get_by_role("button", name="Cancel it for everybody").click()
+    await expect(staff.get_by_text("One booking ended")).to_be_visible()
+    await expect(staff.get_by_text("1 paid back, 0 under way, 0 given up")).to_be_visible()
+    await expect(ana.locator(".eyebrow")).to_have_text("Cancelled")
+
+
+async def test_the_jobs_of_the_house_are_seen(house: House, visitor: Visitor):
+    staff = await visitor()
+    await enter(staff, house, "/admin/jobs")
+    await staff.get_by_role("link", name="Done").click()
+    await expect(staff.get_by_role("link", name="Done")).to_have_attribute("aria-current", "page")
+    assert await barriers(staff) == []
+
+
+async def test_customers_have_no_business_here(house: House, visitor: Visitor):
+    page = await visitor()
+    await enter(page, house, "/admin", "ana@demo.example")
+    await expect(page.get_by_role("heading", name="This side is for people who work here.")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+async def test_the_houses_side_has_no_serious_barrier(house: House, visitor: Visitor, scheme: str, width: int):
+    staff = await visitor(viewport={"width": width, "height": 900})
+    await staff.add_init_script(f"localStorage.setItem('marquee.theme', '{scheme}')")
+    await enter(staff, house, "/admin")
+    await expect(staff.get_by_role("table")).to_be_visible()
+    assert await barriers(staff) == [], "day"
+    assert await fits(staff), "day"
+    await staff.get_by_role("table").get_by_role("link").first.click()
+    await expect(staff.get_by_text("Nobody holds anything.")).to_be_visible()
+    assert await barriers(staff) == [], "showtime"
+    assert await fits(staff), "showtime"
+
+
+async def enter(page: Page, house: House, path: str, email: str = "admin@demo.example") -> None:
+    """Through the door of the house's side, which asks who one is."""
+    await page.goto(house.url + path)
+    await page.get_by_label("E-mail").fill(email)
+    await page.get_by_label("Password").fill("marquee-demo")
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await page.wait_for_url(lambda url: urlsplit(url).path == urlsplit(path).path)
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
