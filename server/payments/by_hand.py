@@ -16,6 +16,9 @@ NAME: Final = "by_hand"
 class ByHand:
     name = NAME
 
+    def order_id(self, payment: Payment) -> str:
+        return payment.id
+
     async def open(self, payment: Payment) -> Order:
         return Order(payment.provider_order_id)
 

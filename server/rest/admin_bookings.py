@@ -10,7 +10,7 @@ from actors.ids import is_uuid
 from actors.seatmap.bookings import derived_id
 from actors.seatmap.commands import ActorKind, CancelBooking, Cause, ConfirmBooking, RefundBooking
 from actors.seatmap.refusals import Refusal, Refused
-from persistence import bookings, payments, refunds
+from persistence import bookings, refunds
 from persistence.bookings import BookingFilter, StoredBooking
 from persistence.moments import instant
 from persistence.payments import Payment
@@ -19,7 +19,7 @@ from server.asking import ask, cause, problem
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, Identity, caller, require_staff_of
 from server.booking_cards import BookingCard, Chapter, card, chapter, place_of
 from server.errors import Problem, invalid, not_found
-from server.keys import CLOCK, POOL, REGISTRY
+from server.keys import CLOCK, POOL, REGISTRY, WRITES
 from server.operations import Operation
 from server.payments import by_hand
 from server.requests import Body, Cursor, Id, Page, Text, WireTime, path_id, read_body, read_query
@@ -222,7 +222,7 @@ async def _take(request: web.Request, stored: StoredBooking, why: Cause) -> None
         payment_id, stored.id, stored.showtime.id, stored.owner, by_hand.NAME, payment_id, total, stored.currency,
         app[CLOCK].now(),
     )  # fmt: skip
-    await payments.put_payment(app[POOL], payment)
+    await app[WRITES].payment(payment)
     command = ConfirmBooking(why, stored.id, payment_id, total, stored.currency, by_hand.NAME, payment_id)
     reply = await app[REGISTRY].ask(stored.showtime.id, command)
     status, body = wire.answer(reply, command)
