@@ -1,6 +1,6 @@
 # Needed beforehand: python3 with pip, and make. Everything else is fetched into .tools and .venv of this folder.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check browser bench proof-power-cut proof-evenings proof-soak lock clean
+.PHONY: help run demo test check browser bench proof-power-cut proof-evenings proof-soak proof-money-storm lock clean
 
 # Caches stay in this folder. Where HOME is empty, the user's own is looked up.
 export UV_CACHE_DIR := $(CURDIR)/.tools/cache
@@ -18,7 +18,7 @@ PYTHON := .venv/bin/python
 READY := .venv/ready
 
 help:
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 17
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 19
 
 run: $(READY)  ## Serve: set-up, embedded database, demo data on the first start
 	@exec $(PYTHON) -m server serve
@@ -51,6 +51,10 @@ proof-evenings: $(READY)  ## Play 20,000 random evenings in which everything goe
 MINUTES ?= 10
 proof-soak: $(READY)  ## Run under steady load for MINUTES=10, watching for drift, leaks and errors
 	$(PYTHON) -m tests.proofs.soak --minutes $(MINUTES)
+
+BOOKINGS ?= 2000
+proof-money-storm: $(READY)  ## BOOKINGS=2000 in bad weather, the server killed throughout: money adds up, all are told (minutes)
+	$(PYTHON) -m tests.proofs.money_storm --bookings $(BOOKINGS)
 
 lock: $(UV)  ## Resolve requirements.lock anew
 	$(UV) pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
