@@ -121,14 +121,16 @@ async def test_the_account_has_no_serious_barrier(house: House, visitor: Visitor
 
 async def test_a_slow_page_does_not_come_up_after_one_has_gone_elsewhere(house: House, visitor: Visitor):
     page = await visitor()
-    free = asyncio.Event()
+    asked, free = asyncio.Event(), asyncio.Event()
 
     async def later(route: Any) -> None:
+        asked.set()
         await free.wait()
         await route.continue_()
 
     await page.route("**/api/v1/showtimes/facets", later)
     await page.goto(house.url)
+    await asyncio.wait_for(asked.wait(), PATIENCE_MS / 1000)
     await page.get_by_role("link", name="Sign in").click()
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     async with page.expect_response(re.compile("/movies")):
