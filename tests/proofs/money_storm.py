@@ -47,7 +47,7 @@ EXPECTED = frozenset(
     (
         "seats_unavailable", "hold_expired", "hold_not_found", "booking_not_payable", "payment_not_captured",
         "payment_mismatch", "bad_signature", "booking_cancelled", "amount_mismatch", "already_paid",
-        "expired_seats_lost", "showtime_cancelled", "already_cancelled", "showtime_over", "not_enough_seats",
+        "expired_seats_lost", "showtime_cancelled", "already_cancelled", "showtime_over", "no_block",
         "seat_not_in_booking", "sales_closed", "second_payment",
     )
 )  # fmt: skip
