@@ -6,6 +6,7 @@ actors that write to it, and they outlive the sockets that ask them.
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from itertools import chain
@@ -147,6 +148,8 @@ POOL_SECONDS_MAX: Final = 1
 """Nobody who still asks gets an answer by now."""
 
 BACKLOG: Final = 4_096
+THREAD_SECONDS: Final = 0.0005
+"""How long a thread that sets a letter keeps the interpreter from the loop, which ten times as long would be felt."""
 PLANNERS_AT_ONCE: Final = 3
 """Each holds a connection while an actor works, which may need one too: most of them stay free."""
 
@@ -265,6 +268,7 @@ async def serve(config: Config, dsn: str, opened: Callable[[str], None] = lambda
 
     `opened` is told the address as soon as the doors are open.
     """
+    sys.setswitchinterval(THREAD_SECONDS)
     app = build_app(config, dsn)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -67,8 +67,9 @@ class WorkerLimits:
     poll_seconds: float = 1.0
     between_claims_seconds: float = 0.02
     busy_part_max: float = 0.7
-    """When the loop's thread works a larger part of its time than this, the worker claims only every
+    """When the loop's thread works a larger part of its time than this, only `busy_at_once_max` jobs are begun every
     `busy_pause_seconds`: what can wait a moment must not slow those who cannot."""
+    busy_at_once_max: int = 2
     busy_pause_seconds: float = 0.1
     outage_seconds_max: float = 10.0
     drain_seconds_max: float = 3.0
@@ -158,13 +159,14 @@ class Worker:
             self._woken.clear()
             pause = limits.poll_seconds
             try:
-                begun = await self._begin_due()
+                busy = self._is_busy()
+                begun = await self._begin_due(limits.busy_at_once_max if busy else limits.at_once_max)
             except WORLD as error:
                 outage = pause = min(max(limits.poll_seconds, outage * 2), limits.outage_seconds_max)
                 _log.warning("jobs_not_claimed", reason=repr(error), again_in_seconds=pause)
             else:
                 outage = 0.0
-                if self._is_busy():
+                if busy:
                     await asyncio.sleep(limits.busy_pause_seconds)
                 elif not begun:  # many wake-ups in a row become one claim
                     await asyncio.sleep(limits.between_claims_seconds)
@@ -177,11 +179,11 @@ class Worker:
         (since, before), self._looked = self._looked, (now, done)
         return now > since and (done - before) / (now - since) > self._limits.busy_part_max
 
-    async def _begin_due(self) -> int:
+    async def _begin_due(self, at_once_max: int | None = None) -> int:
         """Claim what there is room for. How many were begun."""
         limits = self._limits
         async with self._claiming:
-            room = limits.at_once_max - len(self._running)
+            room = (at_once_max or limits.at_once_max) - len(self._running)
             if self._closing or not self._works or room <= 0:
                 return 0
             asked_at = asyncio.get_running_loop().time()
