@@ -36,8 +36,8 @@ class Clock(Protocol):
 
 
 def worked() -> float:
-    """Seconds of processor time that this thread has used, for telling how busy it is."""
-    return time.thread_time()
+    """Seconds of processor time that this process has used, for telling how busy it is."""
+    return time.process_time()
 
 
 class SystemClock:

@@ -67,8 +67,8 @@ class WorkerLimits:
     poll_seconds: float = 1.0
     between_claims_seconds: float = 0.02
     busy_part_max: float = 0.7
-    """When the loop's thread works a larger part of its time than this, only `busy_at_once_max` jobs are begun every
-    `busy_pause_seconds`: what can wait a moment must not slow those who cannot."""
+    """When the process, letters included, works a larger part of the time than this, only `busy_at_once_max` jobs are
+    begun every `busy_pause_seconds`: what can wait a moment must not slow those who cannot."""
     busy_at_once_max: int = 2
     busy_pause_seconds: float = 0.1
     outage_seconds_max: float = 10.0
@@ -174,7 +174,7 @@ class Worker:
                 await asyncio.wait_for(self._woken.wait(), pause)
 
     def _is_busy(self) -> bool:
-        """Whether the loop has hardly had a moment to spare since this was last asked."""
+        """Whether there has hardly been a moment to spare since this was last asked."""
         now, done = self._clock.monotonic(), worked()
         (since, before), self._looked = self._looked, (now, done)
         return now > since and (done - before) / (now - since) > self._limits.busy_part_max
