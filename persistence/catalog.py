@@ -109,26 +109,35 @@ class LayoutRow:
     plan: Mapping[str, Any]
 
 
-_UPCOMING = """
-    SELECT count(*) FROM showtime s WHERE s.movie_id = m.id AND s.status = 'scheduled' AND s.starts_at > $1"""
+_OF_ONE = """CROSS JOIN LATERAL (
+        SELECT count(*) FROM showtime s
+        WHERE s.movie_id = m.id AND s.status = 'scheduled' AND s.starts_at > $1) upcoming"""
+
+# Counted once for all films: counted for each of a list, it depends on the planner's luck whether that is quick.
+_OF_ALL = """LEFT JOIN (
+        SELECT s.movie_id, count(*) FROM showtime s WHERE s.status = 'scheduled' AND s.starts_at > $1
+        GROUP BY s.movie_id) upcoming ON upcoming.movie_id = m.id"""
 
 
-def _films(source: str, key: str) -> str:
+def _films(source: str, key: str, upcoming: str) -> str:
     return f"""
-    SELECT m.*, {key} AS key, upcoming.count AS upcoming,
+    SELECT m.*, {key} AS key, coalesce(upcoming.count, 0) AS upcoming,
         CASE WHEN m.end_date < $2 THEN 'ended'
              WHEN m.release_date > $2 THEN 'coming_soon'
              WHEN upcoming.count > 0 THEN 'now_showing'
              WHEN m.release_date IS NULL THEN 'coming_soon'
              WHEN m.end_date IS NOT NULL OR m.release_date > $2 - {NEW_DAYS} THEN 'now_showing'
              ELSE 'ended' END AS status
-    FROM {source} CROSS JOIN LATERAL ({_UPCOMING}) upcoming"""
+    FROM {source} {upcoming}"""
 
 
-MOVIES = _films("movie m", "m.folded")
-"""$1 and $2 are now, as a moment and as a day. By `key` they are in the order of their titles."""
+MOVIES = _films("movie m", "m.folded", _OF_ONE)
+"""One film. $1 and $2 are now, as a moment and as a day."""
 
-_MEANT = _films("films_meant($3, $6) f JOIN movie m ON m.id = f.id", 'f.key COLLATE "C"')
+_TITLED = _films("movie m", "m.folded", _OF_ALL)
+"""By `key` they are in the order of their titles."""
+
+_MEANT = _films("films_meant($3, $6) f JOIN movie m ON m.id = f.id", 'f.key COLLATE "C"', _OF_ALL)
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -138,7 +147,7 @@ def found_by(text: str | None) -> str:
     The text is $3, the key and id of the last one seen are $4 and $5, and $6 is a state of publication.
     """
     films, key, found = (
-        (MOVIES, "m.folded", "$3::text IS NULL") if text is None else (_MEANT, 'f.key COLLATE "C"', "true")
+        (_TITLED, "m.folded", "$3::text IS NULL") if text is None else (_MEANT, 'f.key COLLATE "C"', "true")
     )
     # Without an OR the index is read from the right place, whether there is a last one or not.
     return f"""
