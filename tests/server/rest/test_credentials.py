@@ -37,7 +37,7 @@ async def test_a_changed_password_is_the_only_one_and_others_are_signed_out(hous
     assert (await house.post("/auth/refresh", {"refresh_token": other["refresh_token"]})).status == 401
     assert await login(house, OLD) == (401, "invalid_credentials")
     assert await login(house, NEW) == (200, "")
-    assert [letter["Subject"] for letter in await house.letters(EMAIL)][-1] == "Your password was changed"
+    assert "Your password was changed" in [letter["Subject"] for letter in await house.letters(EMAIL)]
 
 
 @pytest.mark.parametrize(
