@@ -59,9 +59,13 @@ class Passwords:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    def admit(self) -> None:
+        """503 busy when too many are waiting."""
         if self._pending >= self.pending_max:
             raise unavailable("busy", "Too many people are signing in right now. Try again in a moment.", 2)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        self.admit()
         self._count(1)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

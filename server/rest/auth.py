@@ -101,6 +101,7 @@ async def login(request: web.Request) -> web.Response:
     limiter = app[LIMITER]
     await _spend(request, limiter.rates.logins)
     asked = await read_body(request, Login)
+    app[PASSWORDS].admit()  # whoever is turned away has not failed, and costs nothing more
     email = sought(asked.email)
     who = (sha256(email.encode()).hexdigest(), address(request))
     # Counted before the slow check, so that attempts in parallel cannot slip through; forgiven on success.

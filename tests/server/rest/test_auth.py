@@ -13,6 +13,7 @@ from persistence.database import Pool
 from server.auth import passwords
 from server.auth.tokens import ACCESS_MS
 from server.errors import Problem
+from server.keys import PASSWORDS
 from server.limiter import Rates
 from tests.server.house import House, open_house
 
@@ -119,6 +120,17 @@ async def test_a_flood_of_sign_ins_is_turned_away_and_not_queued_without_end() -
     assert len(refused) == flooding - desk.pending_max
     assert await desk.matches("correct horse", stored)
     desk.close()
+
+
+async def test_whoever_is_turned_away_in_a_flood_has_not_failed(house: House) -> None:
+    await house.member(email="ana@example.com", password="correct horse")
+    asked = {"email": "ana@example.com", "password": "correct horse"}
+    desk = house.app[PASSWORDS]
+    desk.pending_max = 0
+    turned_away = [await house.post("/auth/login", asked) for _ in range(11)]
+    assert {(response.status, response.headers["Retry-After"]) for response in turned_away} == {(503, "2")}
+    desk.pending_max = 1
+    assert (await house.post("/auth/login", asked)).status == 200
 
 
 async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(house: House) -> None:
