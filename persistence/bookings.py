@@ -17,6 +17,10 @@ from persistence import codec
 from persistence.database import Executor
 from persistence.moments import instant, moment
 
+BOOKED_BY_MS: Final = 3_600_000
+CONTACT_LOOKED_AT_MS: Final = 2 * 86_400_000
+"""A contact is written down before its booking, which follows at once or never."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:
@@ -235,6 +239,22 @@ async def put_contacts(connection: Executor, given: Sequence[GivenContact]) -> N
         [each.booking_id for each in given], [each.account_id for each in given],
         [contact.email for contact in contacts], [contact.name for contact in contacts],
         [contact.phone for contact in contacts], [moment(each.at) for each in given],
+    )  # fmt: skip
+
+
+async def forget_contact(connection: Executor, booking_id: str) -> None:
+    """The booking came to nothing."""
+    await connection.execute("DELETE FROM booking_contact WHERE booking_id = $1", booking_id)
+
+
+async def forget_contacts_of_nothing(connection: Executor, now: Instant) -> None:
+    """Those of bookings that never came to be because we stopped just then."""
+    await connection.execute(
+        """
+        DELETE FROM booking_contact c WHERE created_at BETWEEN $1 AND $2
+            AND NOT EXISTS (SELECT FROM booking b WHERE b.booking_id = c.booking_id)
+        """,
+        moment(now - CONTACT_LOOKED_AT_MS), moment(now - BOOKED_BY_MS),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ else:
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 POOL_CONNECTIONS_MAX: Final = 12
+LAZY_CONNECTIONS_MAX: Final = 4
 COMMAND_SECONDS_MAX: Final = 15.0
 _MIGRATION_LOCK: Final = 7_001_001
 _JSONB_VERSION: Final = b"\x01"
@@ -51,6 +52,23 @@ def open_pool(dsn: str, kind: type[WriterConnection] = asyncpg.Connection) -> Po
         reset=_keep,
         command_timeout=COMMAND_SECONDS_MAX,
         server_settings={"application_name": "marquee"},
+    )
+
+
+def open_lazy_pool(dsn: str, kind: type[WriterConnection] = asyncpg.Connection) -> Pool:
+    """A pool whose commits wait for no disk. What they wrote is safe as soon as any later commit elsewhere is.
+
+    Only for what means nothing without such a later commit, which whoever asked waits for.
+    """
+    return asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=LAZY_CONNECTIONS_MAX,
+        connection_class=kind,
+        init=_prepare,
+        reset=_keep,
+        command_timeout=COMMAND_SECONDS_MAX,
+        server_settings={"application_name": "marquee lazy", "synchronous_commit": "off"},
     )
 
 

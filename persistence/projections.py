@@ -144,6 +144,7 @@ def changes(before: SeatMap | None, after: SeatMap, records: Sequence[Record]) -
     seats = [
         row
         for booking_id, about in touched.items()
+        if any(not isinstance(record.event, e.PaymentStarted) for record in about)
         for row in _seat_rows(_known(before, booking_id), after, after.bookings[booking_id], about)
     ]
     return Changes(

@@ -23,13 +23,14 @@ from actors.runtime.clock import ManualClock, SystemClock
 from actors.runtime.placement import Alone
 from actors.showtime import ShowtimeActor
 from actors.showtimes import Showtimes
+from persistence import bookings as booked
 from persistence import idempotency as answers
 from persistence import jobs, proofs, refusals
 from persistence import notifications as inboxes
 from persistence import payments as paid
 from persistence import sessions as visits
 from persistence import webhooks as deliveries
-from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_pool
+from persistence.database import POOL_CONNECTIONS_MAX, connect_writer, open_lazy_pool, open_pool
 from persistence.journal import JournalLimits, PgJournal
 from persistence.layouts import StoredLayouts
 from persistence.writes import Writes
@@ -335,13 +336,15 @@ async def _correspondence(app: web.Application) -> AsyncIterator[None]:
 
 async def _database(dsn: str, tracing: "Tracing | None", app: web.Application) -> AsyncIterator[None]:
     pool = app[POOL] = await open_pool(dsn, asyncpg.Connection if tracing is None else tracing.connection)
-    app[WRITES] = Writes(pool)
+    lazy = await open_lazy_pool(dsn, asyncpg.Connection if tracing is None else tracing.connection)
+    app[WRITES] = Writes(pool, lazy)
     yield
-    try:
-        async with asyncio.timeout(POOL_SECONDS_MAX):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()
+    for each in (lazy, pool):
+        try:
+            async with asyncio.timeout(POOL_SECONDS_MAX):
+                await each.close()
+        except TimeoutError:
+            each.terminate()
 
 
 async def _people(app: web.Application) -> AsyncIterator[None]:
@@ -472,6 +475,7 @@ async def _forget_what_is_over(app: web.Application) -> None:
             await proofs.forget_expired(app[POOL], app[CLOCK].now())
             await inboxes.forget_old(app[POOL], app[CLOCK].now())
             await deliveries.forget_old(app[POOL], DELIVERY_DAYS)
+            await booked.forget_contacts_of_nothing(app[POOL], app[CLOCK].now())
             await paid.forget_news(app[POOL], app[CLOCK].now())
         except Exception as error:  # noqa: BLE001 (it is tried again in an hour)
             _log.warning("housekeeping_failed", reason=repr(error))

@@ -28,10 +28,6 @@ from server.notify.press import Press
 from server.notify.speech import speech_for
 from server.notify.texts import Text, Texts
 
-CONTACT_MS_MAX: Final = 60_000
-CONTACT_PAUSE_S: Final = 5
-"""The contact of a booking is written down after the booking. So long a letter waits for it, looking so often."""
-
 ACCOUNT: Final[Mapping[str, Any]] = {"account": True}
 _log: Final = structlog.get_logger("marquee.letters")
 
@@ -72,7 +68,7 @@ class Clerk:
             _log.info("letter_not_needed", job=job.dedupe_key)
             return
         if order.email is None:
-            self._wait_for_contact(job, order)
+            _log.info("letter_without_address", job=job.dedupe_key)
             return
         visit = order.draft.visit
         sequence = 0 if visit is None else await notifications.version_of(self._pool, visit.showtime.id)
@@ -98,11 +94,6 @@ class Clerk:
             raise Hopeless(str(refused)) from None
         except NotNow as not_taken:
             raise Later(reason=str(not_taken)) from None
-
-    def _wait_for_contact(self, job: StoredJob, order: Order) -> None:
-        if order.draft.kind in news.KINDS and self._clock.now() - job.created_at < CONTACT_MS_MAX:
-            raise Later(CONTACT_PAUSE_S, "no address yet", counted=False)
-        _log.info("letter_without_address", job=job.dedupe_key)
 
     def _write(self, job: StoredJob, order: Order, to: str, sequence: int) -> Letter:
         """Set and seal it. In the thread of the press."""

@@ -80,9 +80,17 @@ class Sandbox:
 
     async def pay(self, payment_id: str, amount: int | None = None, currency: str | None = None) -> Standing | None:
         """The customer pays; something else than asked for is for trying out what happens then."""
-        paid = SandboxPaid(order_id(payment_id), f"sbx_pay_{payment_id}", amount, currency)
+        paid = SandboxPaid(order_id(payment_id), _paid_as(payment_id), amount, currency)
         order = await self._writes.authorise(paid)
         return None if order is None else _standing(order, {})
+
+    async def pay_now(self, payment: Payment) -> Standing:
+        """A customer of the house's own site who pays in the moment of confirming: order and payment in one."""
+        return _standing(await self._writes.pay_now(payment, _paid_as(payment.id)), {})
+
+    def as_paid(self, payment: Payment) -> Standing:
+        """How the money of a payment stood when it had just come."""
+        return Standing(Stage.AUTHORISED, payment.amount, payment.currency, _paid_as(payment.id))
 
     async def refuse(self, payment_id: str) -> Standing | None:
         """The customer's card is refused. They may try again."""
@@ -114,6 +122,10 @@ class Sandbox:
 
 def order_id(payment_id: str) -> str:
     return f"sbx_order_{payment_id}"
+
+
+def _paid_as(payment_id: str) -> str:
+    return f"sbx_pay_{payment_id}"
 
 
 def payment_of(order_name: str) -> str:

@@ -32,6 +32,7 @@ from server.idempotency import idempotent
 from server.keys import CLOCK, POOL, REGISTRY, SANDBOX, TILL, WRITES
 from server.operations import SIGNED_IN, Operation
 from server.payments.provider import News, Standing
+from server.payments.sandbox import order_id
 from server.payments.till import Settled
 from server.problems import STOPPED, TAKING
 from server.promotions import redeem
@@ -149,6 +150,8 @@ async def place(request: web.Request) -> web.Response:
     if asked.promo_code:
         promo, booking_id = await redeem(request, caller, asked.promo_code, actor, who.command_id, command.booking_id)
         command = dataclasses.replace(command, promo=promo, booking_id=booking_id)
+    if asked.contact is not None:
+        await _remember(request, caller, command.booking_id, asked.contact)
     showtimes = request.app[REGISTRY]
     try:
         reply = await showtimes.ask(actor.showtime_id, command)
@@ -157,10 +160,9 @@ async def place(request: web.Request) -> web.Response:
         reply = await showtimes.ask(actor.showtime_id, command)
     if command.promo is not None and isinstance(reply.decision, Refused):
         await promos.give_back(request.app[POOL], who.command_id)
-    response = respond(reply, command)
-    if asked.contact is not None:
-        await _remember(request, caller, reply, asked.contact)
-    return response
+    if asked.contact is not None and not _has_placed(reply, command.booking_id):
+        await bookings.forget_contact(request.app[POOL], command.booking_id)
+    return respond(reply, command)
 
 
 async def show_all(request: web.Request) -> web.Response:
@@ -209,7 +211,7 @@ async def confirm(request: web.Request) -> web.Response:
     elif asked.provider_payment_id is not None or asked.signature is not None:
         raise invalid("provider_order_id", "A payment is named by its order.")
     else:
-        unnamed = await _unnamed(request, caller, actor, asked, booked, who)
+        unnamed = await _unnamed(request, actor, asked, booked, who)
         if isinstance(unnamed, web.Response):
             return unnamed
         settled = unnamed
@@ -331,11 +333,17 @@ async def _wanted(
     )
 
 
-async def _remember(request: web.Request, caller: Identity, reply: Reply, given: ContactBody) -> None:
-    placed = next(record.event for record in reply.records if isinstance(record.event, BookingPlaced))
+async def _remember(request: web.Request, caller: Identity, booking_id: str, given: ContactBody) -> None:
+    """Before the booking, whose commit makes both durable."""
     contact = Contact(given.email, given.name or "", given.phone or "")
     app = request.app
-    await app[WRITES].contact(GivenContact(placed.booking_id, caller.account_id, contact, app[CLOCK].now()))
+    await app[WRITES].contact(GivenContact(booking_id, caller.account_id, contact, app[CLOCK].now()))
+
+
+def _has_placed(reply: Reply, booking_id: str) -> bool:
+    """Whether this very request has: it may have been refused, or be the repetition of one that had another id."""
+    events = (record.event for record in reply.records)
+    return any(isinstance(event, BookingPlaced) and event.booking_id == booking_id for event in events)
 
 
 async def _proven(request: web.Request, asked: Confirmation, booked: Booking) -> tuple[Payment, Standing]:
@@ -359,7 +367,7 @@ async def _proven(request: web.Request, asked: Confirmation, booked: Booking) ->
 
 
 async def _unnamed(
-    request: web.Request, caller: Identity, actor: ShowtimeActor, asked: Confirmation, booked: Booking, who: Cause
+    request: web.Request, actor: ShowtimeActor, asked: Confirmation, booked: Booking, who: Cause
 ) -> Settled | web.Response:
     """The customer returns without naming an order: it is the booking's. With the sandbox that means to pay now."""
     till = request.app[TILL]
@@ -369,18 +377,21 @@ async def _unnamed(
         if payment is None or payment.provider != asked.provider:
             raise not_captured()
         return await till.settle(payment, who)
-    started = await till.start(
-        actor, cause(request, caller, "pay now", asked, key_required=True, booking_id=booked.id), booked.id
-    )
-    if started.payment is not None:
-        standing = await sandbox.pay(started.payment.id)
-        assert standing is not None
-        return await till.bring(started.payment, standing, who)
-    state = started.reply.state
-    stands = state.bookings[booked.id]
-    if stands.status is BookingStatus.CONFIRMED:
-        return answer(wire.booking(state, stands))
-    raise unpayable(stands.status)
+    now = request.app[CLOCK].now()
+    payment_id = derived_id(who.command_id, sandbox.name)
+    payment = Payment(
+        payment_id, booked.id, actor.showtime_id, booked.owner, sandbox.name, order_id(payment_id), booked.total,
+        booked.currency, now,
+    )  # fmt: skip
+    if booked.payment_id == payment_id or payment_id in booked.refunded_payments:  # said again
+        return await till.bring(payment, sandbox.as_paid(payment), who)
+    if booked.status is BookingStatus.CONFIRMED:
+        return answer(wire.booking(actor.snapshot, booked))
+    if booked.status is not BookingStatus.PENDING_PAYMENT:
+        raise unpayable(booked.status)
+    if booked.expires_at <= now:
+        raise unpayable(BookingStatus.EXPIRED)
+    return await till.bring(payment, await sandbox.pay_now(payment), who)
 
 
 def _gone_back(payment: Payment, standing: Standing, booked: Booking) -> Problem | None:

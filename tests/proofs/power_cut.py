@@ -71,6 +71,7 @@ class House:
         self.base = f"http://127.0.0.1:{self.port}/api/v1"
         self.promises: dict[str, Promise] = {}
         self.refusals: list[tuple[float, Asked]] = []
+        self.contacts: list[tuple[float, str, dict[str, str], dict[str, Any]]] = []
         self.server: subprocess.Popen[bytes] | None = None
         self.everybody_cancels = False
 
@@ -139,12 +140,15 @@ class House:
             return  # held by the hold or by the booking: the same to the world
         promise.again.append(("/bookings", wish, keyed, placed))
         booking_id = orjson.loads(placed)["id"]
+        self.contacts.append((time.monotonic(), f"/bookings/{booking_id}", who, wish["contact"]))
         keyed = {**who, "Idempotency-Key": str(uuid4())}
-        if (order := await self.post(session, "/payments/orders", {"booking_id": booking_id}, keyed)) is None:
-            return
-        promise.stage = "unknown"
-        payment_id = orjson.loads(order)["payment_id"]
-        if await self.post(session, f"/payments/sandbox/{payment_id}/succeed", {}, who, status=200) is None:
+        if self.chance.random() < 0.5:  # pays in the moment of confirming
+            promise.stage, paid = "unknown", {"provider": "sandbox"}
+            sold = await self.post(session, f"/bookings/{booking_id}/confirm", paid, keyed, status=200)
+            if sold is None:
+                return
+            promise.again.append((f"/bookings/{booking_id}/confirm", paid, keyed, sold))
+        elif not await self.pay_at_the_checkout(session, who, booking_id, promise):
             return
         promise.stage = "sold"
         if cancel:
@@ -152,6 +156,16 @@ class House:
             keyed = {**who, "Idempotency-Key": str(uuid4())}
             if await self.post(session, f"/bookings/{booking_id}/cancel", {}, keyed, status=200) is not None:
                 promise.stage = "free"
+
+    async def pay_at_the_checkout(
+        self, session: aiohttp.ClientSession, who: dict[str, str], booking_id: str, promise: Promise
+    ) -> bool:
+        keyed = {**who, "Idempotency-Key": str(uuid4())}
+        if (order := await self.post(session, "/payments/orders", {"booking_id": booking_id}, keyed)) is None:
+            return False
+        promise.stage = "unknown"
+        payment_id = orjson.loads(order)["payment_id"]
+        return await self.post(session, f"/payments/sandbox/{payment_id}/succeed", {}, who, status=200) is not None
 
     async def maps_that_differ_from_their_log(self, session: aiohttp.ClientSession) -> list[str]:
         """Each live map beside the one that its log replays to, at the same version."""
@@ -215,6 +229,17 @@ class House:
             broken += [f"{seat} twice" for seat in set(claimed) if claimed.count(seat) > 1]
         return broken
 
+    async def lost_contacts(self, session: aiohttp.ClientSession) -> list[str]:
+        """Some of the bookings that were acknowledged: do they still know whom to write to?"""
+        fresh = [given for at, *given in self.contacts if time.monotonic() - at < FRESH_SECONDS]
+        lost = []
+        for path, who, contact in self.chance.sample(fresh, min(20, len(fresh))):
+            async with session.get(f"{self.base}{path}", headers=who) as answer:
+                booked = await answer.json()
+            if booked.get("contact") != contact:
+                lost.append(f"{path}: {booked.get('contact')}")
+        return lost
+
     async def seats(self, session: aiohttp.ClientSession, showtime_id: str) -> dict[str, Any]:
         async with asyncio.timeout(SECONDS_MAX):
             while True:
@@ -268,6 +293,7 @@ async def one_round(house: House, session: aiohttp.ClientSession, showtimes: lis
     await house.start(session)
     assert await house.broken_promises(session) == []
     assert await house.changed_answers(session) == []
+    assert await house.lost_contacts(session) == []
 
 
 async def _work(house: House, session: aiohttp.ClientSession, showtimes: list[str], stop: Callable[[], bool]) -> None:

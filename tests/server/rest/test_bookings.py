@@ -1,15 +1,19 @@
 """Booking, paying and cancelling over HTTP, as clients see it."""
 
 import asyncio
+import dataclasses
 import random
 import re
 from typing import Any
 
 import pytest
 
+from actors.ids import mint
 from actors.runtime.clock import ManualClock
+from persistence import bookings
 from persistence.audit import verify
-from server.keys import CLOCK, POOL
+from persistence.payments import Payment
+from server.keys import CLOCK, POOL, REGISTRY, SANDBOX
 from server.rest.bookings import REFERENCE_LETTERS
 from server.wire import rfc3339
 from tests.server.house import House, open_house
@@ -93,7 +97,7 @@ async def test_a_booking_shows_its_film_tickets_and_history(counter: Counter) ->
     shown = await expect(await ana.get(f"/bookings/{bought['id']}"), 200)
     assert shown["showtime"]["movie"]["title"] == "The Long Night"
     assert shown["showtime"]["starts_at_local"].endswith("+05:30")
-    assert [told["event"] for told in shown["history"]] == ["booking_placed", "payment_started", "booking_confirmed"]
+    assert [told["event"] for told in shown["history"]] == ["booking_placed", "booking_confirmed"]
     for name in ("id", "reference", "status", "seats", "total", "tax", "tickets", "payment", "hold_id"):
         assert shown[name] == bought[name], name
 
@@ -234,6 +238,65 @@ async def test_a_guest_leaves_a_contact_and_the_log_never_sees_it(counter: Count
     assert shown["contact"] == {"email": "ana@example.org", "name": "Ana"}
     pool = counter.house.app[POOL]
     assert await pool.fetchval("SELECT count(*) FROM event WHERE body::text LIKE '%ana@example.org%'") == 0
+
+
+async def test_whoever_gets_no_booking_leaves_no_contact(counter: Counter) -> None:
+    ana, key, pool = counter.person(), fresh_key(), counter.house.app[POOL]
+    await counter.person().hold(counter.showtime_id, "A1")
+    wish = {"showtime_id": counter.showtime_id, "seats": ["A1"], "contact": {"email": "ana@example.org"}}
+    await expect(await ana.post("/bookings", wish, key=fresh_key()), 409)
+    assert await pool.fetchval("SELECT count(*) FROM booking_contact") == 0
+    wish["seats"] = ["A2"]
+    booked = [await expect(await ana.post("/bookings", wish, key=key), 201) for _ in range(3)]
+    left = await pool.fetch("SELECT booking_id::text, email FROM booking_contact")
+    assert [tuple(row) for row in left] == [(booked[0]["id"], "ana@example.org")]
+
+
+async def test_a_contact_whose_booking_never_came_is_forgotten(counter: Counter) -> None:
+    ana, pool, now = counter.person(), counter.house.app[POOL], counter.house.app[CLOCK].now()
+    wish = {"showtime_id": counter.showtime_id, "seats": ["A1"], "contact": {"email": "ana@example.org"}}
+    booked = await expect(await ana.post("/bookings", wish, key=fresh_key()), 201)
+    orphan = bookings.GivenContact(mint(now), ana.account_id, bookings.Contact("lost@example.org", "", ""), now)
+    await bookings.put_contacts(pool, [orphan])
+    await bookings.forget_contacts_of_nothing(pool, now)
+    assert await pool.fetchval("SELECT count(*) FROM booking_contact") == 2
+    await bookings.forget_contacts_of_nothing(pool, now + 2 * HOUR)
+    assert await pool.fetchval("SELECT array_agg(booking_id::text) FROM booking_contact") == [booked["id"]]
+
+
+async def test_a_confirmation_said_again_after_the_end_is_answered_as_at_first(counter: Counter) -> None:
+    ana, key = counter.person(), fresh_key()
+    booked = await ana.book(counter.showtime_id, "A1")
+    path, paid = f"/bookings/{booked['id']}/confirm", {"provider": "sandbox"}
+    first = await ana.post(path, paid, key=key)
+    await expect(first, 200)
+    await expect(await ana.post(f"/bookings/{booked['id']}/cancel", {}, key=fresh_key()), 200)
+    await counter.house.settle()
+    again = await ana.post(path, paid, key=key)
+    assert (again.status, await again.read()) == (first.status, await first.read())
+    assert (await expect(await ana.post(path, paid, key=fresh_key()), 409))["code"] == "booking_cancelled"
+    assert await counter.house.app[POOL].fetchval("SELECT count(*) FROM payment") == 1
+    assert (await verify(counter.house.app[POOL])).differences == []
+
+
+async def test_who_pays_and_is_never_heard_of_again_is_looked_after(counter: Counter) -> None:
+    """The server stopped between the money and the booking: somebody looks, and the money buys its seats."""
+    ana, app = counter.person(), counter.house.app
+    booked = await ana.book(counter.showtime_id, "A1")
+    actor = await app[REGISTRY].actor(counter.showtime_id)
+    stands = actor.snapshot.bookings[booked["id"]]
+    payment = Payment(
+        mint(app[CLOCK].now()), booked["id"], counter.showtime_id, ana.account_id, "sandbox", "", stands.total,
+        stands.currency, app[CLOCK].now(),
+    )  # fmt: skip
+    payment = dataclasses.replace(payment, provider_order_id=app[SANDBOX].order_id(payment))
+    for _ in range(2):
+        assert (await app[SANDBOX].pay_now(payment)).is_money
+    await app[POOL].execute("UPDATE job SET due_at = 'epoch' WHERE topic = 'payment_watch'")
+    await counter.house.settle()
+    assert (await expect(await ana.get(f"/bookings/{booked['id']}"), 200))["status"] == "confirmed"
+    assert await app[POOL].fetchval("SELECT status FROM sandbox_order") == "captured"
+    assert (await verify(app[POOL])).differences == []
 
 
 async def test_an_unknown_promotion_is_refused(counter: Counter) -> None:
