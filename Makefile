@@ -59,7 +59,8 @@ proof-money-storm: $(READY)  ## BOOKINGS=2000 in bad weather, the server killed 
 lock: $(UV)  ## Resolve requirements.lock anew
 	$(UV) pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -o requirements.lock pyproject.toml
-	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	$(UV) pip compile -q --universal --python-version 3.11 --extra media --extra razorpay --extra stripe --extra traces \
+		--constraint requirements.lock --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -o requirements-runtime.lock pyproject.toml
 
 clean:  ## Remove what set-up made
