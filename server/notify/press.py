@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from unicodedata import category
@@ -79,7 +79,9 @@ def _printed(environment: Environment, kind: str, context: dict[str, Any]) -> st
     return environment.get_template(f"{kind}.jinja").render(context, parts=parts)
 
 
+@cache
 def _environment(form: str, *, escaping: bool) -> Environment:
+    """One for all presses: nothing about templates changes while we run."""
     return Environment(
         loader=FileSystemLoader((TEMPLATES / form, TEMPLATES / "letters")),
         autoescape=escaping,  # noqa: S701 (off for plain text only)
