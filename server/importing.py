@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from actors.ids import mint
 from actors.runtime.clock import SystemClock
@@ -27,22 +27,31 @@ class ImportRefused(Exception):
     """The file is not what it should be; the message is a sentence for the person who named it."""
 
 
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("holds a NUL character")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+
+
 class ListedFilm(BaseModel):
     """A film as lists have it. What a list does not know stays empty."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    title: str = Field(min_length=1, max_length=300)
+    title: Text = Field(min_length=1, max_length=300, pattern=r"\S")
     duration_minutes: int = Field(ge=1, le=900)
     release_date: date | None = None
-    certificate: str | None = None
-    genre: str | None = None
-    genres: list[str] = []
-    languages: list[str] = []
-    director: str | None = None
-    cast: list[str] = []
-    description: str = ""
-    external_ids: dict[str, str] = {}
+    certificate: Text | None = None
+    genre: Text | None = None
+    genres: list[Text] = []
+    languages: list[Text] = []
+    director: Text | None = None
+    cast: list[Text] = []
+    description: Text = ""
+    external_ids: dict[Text, Text] = {}
 
 
 async def import_movies(dsn: str, file: Path, heard: Progress = lambda done, of: None) -> tuple[int, int]:
@@ -57,7 +66,8 @@ async def import_movies(dsn: str, file: Path, heard: Progress = lambda done, of:
         raise ImportRefused(f"{file} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        complaint = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+        message = first["msg"].removeprefix("Value error, ")
+        complaint = ": ".join(filter(None, (".".join(map(str, first["loc"])), message)))
         raise ImportRefused(f"{file} is not a list of films: {complaint}.") from error
     pool = await open_pool(dsn)
     try:

@@ -1,5 +1,6 @@
 """Where the process is in its life: when it began, and whether it still takes new work."""
 
+import asyncio
 import tomllib
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -9,10 +10,12 @@ from typing import Final
 
 @dataclass(slots=True)
 class Life:
-    """One per process. `draining` turns true once, when the process is asked to stop."""
+    """One per process. `draining` turns true once, when the process is asked to stop; `question` is the last one that
+    was put to the database to see whether it answers."""
 
     started_at: float
     draining: bool = False
+    question: asyncio.Future[object] | None = None
 
 
 def _version() -> str:

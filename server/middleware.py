@@ -30,7 +30,7 @@ _PAGE_HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-_ALWAYS_OPEN: Final = ("/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready")
+_ALWAYS_OPEN: Final = tuple(f"{base}{probe}" for base in ("", "/api/v1") for probe in ("/health", "/ready", "/metrics"))
 _acceptable_id: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}").fullmatch
 _log: Final = structlog.get_logger("marquee.http")
 

@@ -35,8 +35,10 @@ from server.live.lobby import Lobby
 from server.live.session import Ask, Authenticate, Close, CloseCode, Desk, Resync, Send, Session
 from server.live.upgrade import LiveResponse
 from server.live.watcher import Gate, Watcher
+from server.middleware import X_REQUEST_ID
 from server.operations import PUBLIC, Operation
 from server.requests import Query, client_address, path_id, read_query
+from server.responses import ANSWER_HEADERS
 
 RETRY_MS_MIN: Final = 200
 RETRY_MS_PER_SOCKET: Final = 2
@@ -405,6 +407,7 @@ async def converse(request: web.Request, connect: Callable[[asyncio.Transport], 
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, edge.limits.kernel_backlog_bytes)
     connection = connect(transport)
     response = LiveResponse(connection, edge.limits.frame_bytes_max)
+    response.headers.update({hdrs.SERVER: ANSWER_HEADERS[hdrs.SERVER], X_REQUEST_ID: request[REQUEST_ID]})
     edge.opened(connection, address)
     try:
         await response.prepare(request)

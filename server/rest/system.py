@@ -1,9 +1,9 @@
 """Whether the process lives, whether it can work, and its metrics."""
 
+import asyncio
 from ipaddress import ip_address
 from typing import Final, Literal
 
-import asyncpg
 from aiohttp import web
 from typing_extensions import TypedDict
 
@@ -42,10 +42,8 @@ async def ready(request: web.Request) -> web.Response:
     app = request.app
     if app[LIFE].draining:
         raise _not_ready("The server is stopping.", database="unknown")
-    try:
-        await app[POOL].fetchval("SELECT 1", timeout=READY_SECONDS_MAX)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        raise _not_ready("The database cannot be reached.", database="down") from None
+    if not await _database_answers(app):
+        raise _not_ready("The database cannot be reached.", database="down")
     figures = app[JOURNAL].figures()
     if not figures.connected:
         raise _not_ready("The log cannot be written.", database="up")
@@ -56,6 +54,19 @@ async def ready(request: web.Request) -> web.Response:
         "actors": len(app[REGISTRY]),
     }
     return answer(able)
+
+
+async def _database_answers(app: web.Application) -> bool:
+    """Known within two seconds, also when the database hangs and a question to it cannot even be taken back.
+
+    One question at a time: whoever asks meanwhile waits for the same one, so that probes do not use up the pool.
+    """
+    life = app[LIFE]
+    question = life.question
+    if question is None or question.done():
+        question = life.question = asyncio.ensure_future(app[POOL].fetchval("SELECT 1", timeout=READY_SECONDS_MAX))
+    await asyncio.wait((question,), timeout=READY_SECONDS_MAX)
+    return question.done() and not question.cancelled() and question.exception() is None
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -69,13 +80,17 @@ _HEALTH: Final = Operation("GET", "/api/v1/health", health, "Whether the process
 _READY: Final = Operation(
     "GET", "/api/v1/ready", ready, "Whether the process can work.", PUBLIC, {200: Readiness}, problems=("not_ready",)
 )
+_METRICS: Final = Operation(
+    "GET", "/api/v1/metrics", metrics, "Figures for Prometheus, for private addresses only.", PUBLIC, {200: str}
+)
 
 OPERATIONS: Final = (
     _HEALTH,
     _HEALTH.also("GET", "/health"),
     _READY,
     _READY.also("GET", "/ready"),
-    Operation("GET", "/metrics", metrics, "Figures for Prometheus, for private addresses only.", PUBLIC, {200: str}),
+    _METRICS,
+    _METRICS.also("GET", "/metrics"),
 )
 
 

@@ -30,7 +30,7 @@ from server.keys import REQUEST_ID
 from server.middleware import Handler, Wrap, nowhere
 from server.traces.spans import fail, trace_id
 
-PROBES: Final = frozenset(("/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready"))
+PROBES: Final = frozenset(f"{base}{probe}" for base in ("", "/api/v1") for probe in ("/health", "/ready", "/metrics"))
 """Asked every few seconds by machines: nobody looks for these."""
 
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))

@@ -1,5 +1,6 @@
 """The demo is a plausible house, is loaded once, and grows by a day a day."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -165,3 +166,13 @@ async def test_a_file_that_is_no_list_is_refused_with_a_sentence(database_url: s
         await import_layout(database_url, bad)
     with pytest.raises(ImportRefused, match="cannot be read"):
         await import_movies(database_url, tmp_path / "missing.json")
+
+
+@pytest.mark.parametrize("title", ["", "  ", "Nu\x00l"])
+async def test_a_film_with_a_title_that_is_none_is_refused_with_a_sentence(
+    database_url: str, tmp_path: Path, title: str
+) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps([{"title": "Good", "duration_minutes": 90}, {"title": title, "duration_minutes": 90}]))
+    with pytest.raises(ImportRefused, match=r"1\.title: "):
+        await import_movies(database_url, bad)

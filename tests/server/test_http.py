@@ -1,6 +1,7 @@
 """What holds for every answer: ids, problems, headers, limits; and a server that is told to stop."""
 
 import asyncio
+import contextlib
 import gzip
 import re
 from typing import Any
@@ -16,6 +17,7 @@ from server.keys import LIFE, POOL, TELEMETRY
 from server.operations import PUBLIC, Operation
 from server.requests import Body, client_address, parse_json, read_body
 from server.responses import answer
+from server.rest.system import READY_SECONDS_MAX
 from server.telemetry import redact
 from tests.server.house import SECRET, House, open_house
 
@@ -203,6 +205,17 @@ async def test_it_is_not_ready_without_its_database(house: House) -> None:
     assert await problem(await house.get("/movies")) == (503, "busy")
 
 
+async def test_it_says_soon_that_its_database_hangs_and_comes_back_by_itself(house: House) -> None:
+    async with contextlib.AsyncExitStack() as taken:
+        for _ in range(house.app[POOL].get_max_size()):
+            await taken.enter_async_context(house.app[POOL].acquire())
+        async with asyncio.timeout(2 * READY_SECONDS_MAX):
+            answers = await asyncio.gather(*(house.client.get("/ready") for _ in range(3)))
+        assert [await problem(answer) for answer in answers] == [(503, "not_ready")] * 3
+        assert (await house.client.get("/health")).status == 200
+    assert (await house.client.get("/ready")).status == 200
+
+
 async def test_metrics_count_answers_by_route_and_not_by_address(house: House) -> None:
     for number in range(3):
         await house.get(f"/movies/{number}")
@@ -216,7 +229,9 @@ async def test_strangers_find_no_metrics(database_url: str) -> None:
     async with open_house(database_url, trusted_proxies="127.0.0.0/8") as house:
         stranger = await house.client.get("/metrics", headers={"X-Forwarded-For": "8.8.8.8"})
         assert await problem(stranger) == (404, "not_found")
-        assert (await house.client.get("/metrics", headers={"X-Forwarded-For": "10.1.2.3"})).status == 200
+        assert await problem(await house.get("/metrics", headers={"X-Forwarded-For": "8.8.8.8"})) == (404, "not_found")
+        for path in ("/metrics", "/api/v1/metrics"):
+            assert (await house.client.get(path, headers={"X-Forwarded-For": "10.1.2.3"})).status == 200
 
 
 def test_logs_hold_no_secrets() -> None:

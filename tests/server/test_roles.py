@@ -32,6 +32,7 @@ GET    /ready                                                        all
 GET    /metrics                                                      all
 GET    /api/v1/health                                                all
 GET    /api/v1/ready                                                 all
+GET    /api/v1/metrics                                               all
 GET    /api/v1/openapi.json                                          all
 GET    /api/v1/asyncapi.json                                         all
 

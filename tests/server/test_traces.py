@@ -233,7 +233,7 @@ async def test_a_lost_database_is_told_by_its_kind_alone(database_url: str, coll
 
 async def test_probes_leave_no_traces(database_url: str, collector: Collector) -> None:
     async with open_house(database_url, otlp_url=collector.url) as house:
-        for path in ("/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready"):
+        for path in ("/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready", "/api/v1/metrics"):
             assert (await house.client.get(path)).status == 200
         await house.get("/nowhere")
     assert [span.name for span in collector.spans if span.parent == ""] == ["GET"]

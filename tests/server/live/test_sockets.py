@@ -21,6 +21,10 @@ from tests.server.house import House, open_house
 from tests.server.rest.cinema import Counter, Person, expect, fresh_key, open_counter
 
 PATIENCE_SECONDS = 30
+UPGRADE = {
+    "Connection": "Upgrade", "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -215,6 +219,14 @@ async def test_my_own_socket_follows_me_over_showtimes(counter: Counter) -> None
     assert (mine["showtime_id"], mine["holds"][0]["hold_id"]) == (counter.showtime_id, held["hold_id"])
     again = Watching(await counter.house.client.ws_connect("/api/v1/me/stream"))
     assert (await again.sign_in(person))["holds"][0]["hold_id"] == held["hold_id"]
+
+
+async def test_an_upgrade_carries_the_request_id_and_does_not_say_what_we_are_made_of(counter: Counter) -> None:
+    address = counter.house.client.make_url(f"/api/v1/showtimes/{counter.showtime_id}/live")
+    async with counter.house.client.session.get(address, headers={**UPGRADE, "X-Request-Id": "mine-1"}) as response:
+        told = (response.status, response.headers["X-Request-Id"], response.headers["Server"])
+        response.close()
+    assert told == (101, "mine-1", "marquee")
 
 
 async def test_the_lobby_hears_of_free_seats(counter: Counter) -> None:
