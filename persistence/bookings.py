@@ -109,9 +109,13 @@ class BookingFilter:
     after: tuple[Instant, str] | None = None
 
 
-_SELECT: Final = """
+_PAYMENT: Final = """
+    CASE WHEN b.payment_status = 'pending' AND p.failure <> '' THEN 'failed' ELSE b.payment_status END"""
+"""A card that was refused is no fact of the log: nothing has been decided, and the customer may try another."""
+
+_SELECT: Final = f"""
     SELECT b.booking_id, b.reference, b.hold_id, b.owner, b.status, b.currency, b.paid, b.refunded, b.payment_id,
-           b.payment_status, b.created_at, b.expires_at, b.confirmed_at, b.ended_at, b.reason,
+           {_PAYMENT} AS payment_status, b.created_at, b.expires_at, b.confirmed_at, b.ended_at, b.reason,
            s.id AS showtime_id, s.starts_at, s.ends_at, s.status AS showtime_status, s.language, s.format,
            m.id AS movie_id, m.title, m.poster_url, t.id AS theatre_id, t.name AS theatre_name, t.city, t.time_zone,
            c.id AS screen_id, c.name AS screen_name, seats.lines
@@ -120,6 +124,7 @@ _SELECT: Final = """
     JOIN movie m ON m.id = s.movie_id
     JOIN screen c ON c.id = s.screen_id
     JOIN theatre t ON t.id = c.theatre_id
+    LEFT JOIN payment p ON p.payment_id = CASE WHEN b.payment_status = 'pending' THEN b.payment_id::uuid END
     JOIN LATERAL (
         SELECT array_agg((seat, category, ticket_type, amount, fee, tax, ticket_id, discount, rules)
                          ORDER BY position) AS lines
@@ -148,7 +153,7 @@ def _conditions(wanted: BookingFilter) -> tuple[str, list[object]]:
         ("b.owner = $%d", wanted.owner),
         (_OF_ADDRESS if "@" in (wanted.user or "") else "b.owner = $%d", wanted.user),
         ("b.status = $%d", wanted.status),
-        ("b.payment_status = $%d", wanted.payment),
+        (f"{_PAYMENT} = $%d", wanted.payment),
         ("b.reference = upper($%d)", wanted.reference),
         ("b.showtime_id = $%d", wanted.showtime_id),
         ("s.movie_id = $%d", wanted.movie_id),

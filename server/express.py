@@ -22,12 +22,12 @@ from actors.showtime import Reply, ShowtimeActor
 from server import wire
 from server.asking import keyed, problem
 from server.auth.identity import Identity
-from server.errors import PROBLEM_TYPE, Problem
+from server.errors import PROBLEM_TYPE, Problem, explain
 from server.idempotency import HEADER, acceptable_key
 from server.keys import CLOCK, CONFIG, EXPRESS, LIFE, PACES, REGISTRY, TELEMETRY, TOKENS
-from server.middleware import RequestIds, noted
+from server.middleware import X_REQUEST_ID, RequestIds, noted
 from server.requests import BODY_BYTES_MAX, parse_json
-from server.responses import JSON_TYPE, NO_STORE, UNREAD_BYTES_MAX, Kind, whole
+from server.responses import ANSWER_HEADERS, JSON_TYPE, NO_STORE, UNREAD_BYTES_MAX, Kind, whole
 from server.rest import holds
 
 _BEFORE, _AFTER = holds.PATH.split("{showtime_id}")
@@ -82,6 +82,15 @@ class Express:
         except Exception as error:  # noqa: BLE001 (every failure becomes an answer here)
             call.fail(error)
         return True
+
+    def refuse(self, error: BaseException | None) -> web.Response:
+        """The problem for what is no request, or could not be answered; its connection ends."""
+        refusal, request_id = explain(error if isinstance(error, Exception) else RuntimeError()), self._ids.of({})
+        headers = {**ANSWER_HEADERS, X_REQUEST_ID: request_id, hdrs.CACHE_CONTROL: NO_STORE}
+        body = refusal.body(request_id)
+        response = web.Response(body=body, status=refusal.status, headers=headers, content_type=PROBLEM_TYPE)
+        response.force_close()
+        return response
 
     def answered(self, status: int, began: float) -> None:
         self.telemetry.requests.answered(hdrs.METH_POST, self._resource, status, self.monotonic() - began)
@@ -202,6 +211,16 @@ class Connection(RequestHandler):
             self._leaving = True
         else:
             super().close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        super().handle_error(request, status, exc, message)  # logs, and raises where an answer has begun
+        return self._express.refuse(exc)
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 (aiohttp's own)
         if self._under_way:

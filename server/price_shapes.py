@@ -59,9 +59,9 @@ class Adjustment(Body):
 
 
 class Rule(Body):
-    """Where it applies, the price stays between `min` and `max`. The quote names it."""
+    """Where it applies, the price stays between `min` and `max`. The quote names it, without a name by its place."""
 
-    name: Annotated[Word, Field(pattern=r"^[^\r\n]*$")]
+    name: Annotated[Word, Field(pattern=r"^[^\r\n]*$")] | None = None
     when: When = When()
     adjust: Adjustment
     min: Amount | None = None
@@ -134,13 +134,14 @@ def listed(prices: Iterable[Price]) -> dict[str, dict[str, int]]:
 
 def ruled(rules: Sequence[Rule]) -> tuple[PriceRule, ...]:
     """422 where two rules have one name, or no price could satisfy the bounds of all."""
-    if len({rule.name for rule in rules}) < len(rules):
+    names = [rule.name or f"Rule {place}" for place, rule in enumerate(rules, 1)]
+    if len(set(names)) < len(rules):
         raise invalid("rules", "Each rule has a name of its own.")
     lowest = max((rule.min for rule in rules if rule.min is not None), default=0)
     highest = min((rule.max for rule in rules if rule.max is not None), default=AMOUNT_MAX)
     if lowest > highest:
         raise invalid("rules", f"No price is at least {lowest} and at most {highest}, as these rules want together.")
-    return tuple(_rule(rule) for rule in rules)
+    return tuple(map(_rule, names, rules))
 
 
 def prices_shown(prices: Mapping[str, Mapping[str, int]]) -> list[PriceShown]:
@@ -172,10 +173,10 @@ def rules_shown(rules: Iterable[PriceRule]) -> list[RuleShown]:
     return [_rule_shown(rule) for rule in rules]
 
 
-def _rule(rule: Rule) -> PriceRule:
+def _rule(name: str, rule: Rule) -> PriceRule:
     when = rule.when
     return PriceRule(
-        name=rule.name,
+        name=name,
         adjust_bps=round((rule.adjust.percent or 0) * 100),
         adjust_amount=rule.adjust.amount or 0,
         price_min=rule.min,

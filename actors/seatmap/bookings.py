@@ -1,6 +1,7 @@
 """Rules of buying: a hold becomes a booking, money confirms it, and late money is rescued or returned."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -35,6 +36,11 @@ from actors.seatmap.state import LIVE, Booking, BookingStatus, SeatMap, Status
 from actors.seatmap.terms import Instant
 
 NO_PAYMENT = "none"
+
+_TIME_SHIFT = 80
+_V7 = 0x7 << 76 | 0b10 << 62
+_NOISE = 0xFFF << 64 | (1 << 62) - 1
+_is_v7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
 
 
 def place_booking(state: SeatMap, c: PlaceBooking, now: Instant) -> Decision:
@@ -171,8 +177,13 @@ def own_booking(state: SeatMap, cause: Cause, booking_id: str) -> Booking | Refu
 
 
 def derived_id(*parts: str) -> str:
-    """An id that follows from others, so that deciding mints nothing and a replay finds the same one."""
-    return str(UUID(bytes=hashlib.blake2b("|".join(parts).encode(), digest_size=16).digest()))
+    """A UUIDv7 that follows from others, so that deciding mints nothing and a replay finds the same one.
+
+    Its time is that of the last UUIDv7 among them.
+    """
+    noise = int.from_bytes(hashlib.blake2b("|".join(parts).encode(), digest_size=16).digest())
+    at = next((UUID(part).int >> _TIME_SHIFT for part in reversed(parts) if _is_v7(part)), 0)
+    return str(UUID(int=at << _TIME_SHIFT | _V7 | noise & _NOISE))
 
 
 def _as_charged(

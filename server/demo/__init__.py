@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
-from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 import structlog
 
 from actors.ids import mint
 from actors.runtime.clock import Clock, SystemClock
+from actors.seatmap.bookings import derived_id
 from actors.seatmap.commands import ActorKind, Cause
 from actors.seatmap.layout import Layout, from_plan
 from actors.seatmap.terms import Instant, Terms
@@ -46,6 +46,7 @@ Json = Mapping[str, Any]
 PASSWORD: Final = "marquee-demo"  # noqa: S105 (everybody may know it)
 SALES_OPEN_DAYS_BEFORE: Final = 14
 _FOLDER: Final = Path(__file__).parent
+_OPENED: Final = "019b76da-a800-7000-8000-000000000000"
 _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
 _log: Final = structlog.get_logger("marquee.demo")
@@ -89,7 +90,7 @@ async def load_into(pool: Pool, config: Config, clock: Clock, password_cost: int
 
 def demo_id(kind: str, name: str) -> str:
     """The id that a thing of the demo has everywhere and always."""
-    return str(uuid5(NAMESPACE_URL, f"https://marquee.example/demo/{kind}/{name}"))
+    return derived_id(_OPENED, kind, name)
 
 
 def _films() -> list[tuple[Movie, Film]]:

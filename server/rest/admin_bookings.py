@@ -214,7 +214,7 @@ async def _end(request: web.Request, stored: StoredBooking, why: Cause, reason: 
 
 async def _take(request: web.Request, stored: StoredBooking, why: Cause) -> None:
     """Somebody has paid at the theatre. The same request again is the same payment."""
-    payment_id = derived_id(why.command_id, by_hand.NAME)
+    payment_id = derived_id(why.command_id, by_hand.NAME, stored.id)
     if stored.status != "pending_payment" and stored.payment_id != payment_id:
         raise _illegal(stored.status)
     total, app = sum(line.total for line in stored.lines), request.app

@@ -48,6 +48,7 @@ from server.shapes import (
     PolicyLine,
     Refund,
     SeatLabel,
+    TicketOf,
     Time,
     Uuid,
 )
@@ -117,6 +118,7 @@ class ContactGiven(TypedDict):
 class BookingPage(BookingCard):
     """A booking with whom to write to and what happened to it."""
 
+    tickets: list[TicketOf]  # type: ignore[misc] # here it is always there
     contact: ContactGiven | None
     refund: Refund | None
     """The latest money that goes back, and how far it is."""
@@ -191,6 +193,7 @@ async def show(request: web.Request) -> web.Response:
         raise not_found("booking")
     contact = await bookings.contact(pool, booking_id)
     body = card(stored)
+    body.setdefault("tickets", [])
     body["contact"] = None if contact is None else {name: value for name, value in _plain(contact).items() if value}
     records = await bookings.history(pool, stored.showtime.id, booking_id)
     returned = await refunds.states(pool, refunds.refund_ids([record.event for record in records]))
@@ -378,7 +381,7 @@ async def _unnamed(
             raise not_captured()
         return await till.settle(payment, who)
     now = request.app[CLOCK].now()
-    payment_id = derived_id(who.command_id, sandbox.name)
+    payment_id = derived_id(who.command_id, sandbox.name, booked.id)
     payment = Payment(
         payment_id, booked.id, actor.showtime_id, booked.owner, sandbox.name, order_id(payment_id), booked.total,
         booked.currency, now,

@@ -106,5 +106,5 @@ OPERATIONS: Final = (
         "DELETE", "/api/v1/auth/me", erase_me, "Be forgotten: personal data goes, past bookings stay without a name.",
         access=_MEMBERS, answers={202: None}, problems=("upcoming_bookings", "last_admin"),
     ),
-    *(alias(method, "/api/v1/users/me", "/api/v1/auth/me") for method in ("GET", "PATCH", "DELETE")),
+    *(alias(method, "/api/v1/users/me", "/api/v1/auth/me") for method in ("GET", "PATCH", "PUT", "DELETE")),
 )  # fmt: skip

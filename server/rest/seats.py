@@ -225,7 +225,7 @@ async def show_seats_elsewhere(request: web.Request) -> web.Response:
     showtime_id = query.showtime_id or query.showtime or query.show_id or ""
     if not is_uuid(showtime_id):
         raise invalid("showtime_id", "Name the showtime.")
-    raise web.HTTPPermanentRedirect(f"/api/v1/showtimes/{showtime_id}/seats")
+    return web.Response(status=308, headers={hdrs.LOCATION: f"/api/v1/showtimes/{showtime_id}/seats"})
 
 
 _ELSEWHERE: Final = Operation(

@@ -102,7 +102,7 @@ OPERATIONS: Final = (
         list_showtimes,
         "The programme, by start.",
         PUBLIC,
-        {200: Listed[ShowtimeCard]},
+        {200: Listed[ShowtimeCard], 304: None},
         query=ShowtimesQuery,
     ),
     Operation(
@@ -111,7 +111,7 @@ OPERATIONS: Final = (
         facets,
         "What the filters of the programme can be set to.",
         PUBLIC,
-        {200: Facets},
+        {200: Facets, 304: None},
         query=FacetsQuery,
     ),
     Operation(
@@ -120,7 +120,7 @@ OPERATIONS: Final = (
         one_showtime,
         "One showtime with its prices and rules.",
         PUBLIC,
-        {200: ShowtimePage},
+        {200: ShowtimePage, 304: None},
         problems=("showtime_not_found",),
     ),
 )

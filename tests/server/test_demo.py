@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -122,6 +123,11 @@ async def test_every_seat_of_a_showtime_has_a_price_for_everybody(pool: Pool) ->
             assert set(by_type) == {"adult", "child", "senior", "student"}
             assert 0 < by_type["child"] < by_type["adult"]
         assert showtime.free_seats == showtime.capacity == layout.capacity
+
+
+def test_its_ids_are_of_the_version_that_all_ids_have() -> None:
+    assert UUID(demo_id("theatre", "lantern")).version == 7
+    assert demo_id("theatre", "lantern") == demo_id("theatre", "lantern") != demo_id("screen", "lantern")
 
 
 async def test_its_people_can_do_what_their_names_say(pool: Pool) -> None:

@@ -6,6 +6,7 @@ import gzip
 import re
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import web
 from pydantic import Field
@@ -158,6 +159,20 @@ async def test_every_wrong_field_is_named(house: House) -> None:
     errors = {error["path"]: error["message"] for error in (await response.json())["errors"]}
     assert errors.keys() == {"seats.1", "count", "price"}
     assert all(message.endswith(".") for message in errors.values())
+
+
+@pytest.mark.parametrize("line", [b"FOO /api/v1/health HTTP/1.1", b"GET /api/v1/health HTTP/9.9.9", b"what is this?"])
+async def test_what_is_no_request_is_answered_as_a_problem_that_does_not_quote_it(house: House, line: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.client.port)
+    writer.write(line + b"\r\nHost: x\r\n\r\n")
+    head, _, body = (await asyncio.wait_for(reader.read(), 30)).partition(b"\r\n\r\n")
+    writer.close()
+    told = orjson.loads(body)
+    assert (told["status"], told["code"]) == (400, "malformed_request")
+    assert b" 400 " in head.splitlines()[0]
+    assert b"application/problem+json" in head
+    assert f"X-Request-Id: {told['request_id']}".lower().encode() in head.lower()
+    assert line not in body
 
 
 async def test_a_body_that_dribbles_ends_the_connection(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

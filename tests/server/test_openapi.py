@@ -35,6 +35,14 @@ async def test_a_client_that_has_the_document_is_told_so(house: House) -> None:
     assert again.status == 304
 
 
+@pytest.mark.parametrize(
+    "path", ["movies", "movies/{movie_id}", "theatres", "showtimes", "showtimes/facets", "showtimes/{showtime_id}"]
+)
+async def test_what_can_be_asked_about_again_says_so(house: House, path: str) -> None:
+    document = await (await house.get("/openapi.json")).json()
+    assert {"200", "304"} <= set(document["paths"][f"/api/v1/{path}"]["get"]["responses"])
+
+
 async def test_every_operation_is_in_it_with_its_access_and_problems(house: House) -> None:
     document = await (await house.get("/openapi.json")).json()
     for operation in house.app[OPERATIONS]:

@@ -52,6 +52,7 @@ PUT    /api/v1/auth/me                                               CUBMA
 DELETE /api/v1/auth/me                                               CUBMA
 GET    /api/v1/users/me                                              all
 PATCH  /api/v1/users/me                                              all
+PUT    /api/v1/users/me                                              all
 DELETE /api/v1/users/me                                              all
 POST   /api/v1/auth/change-password                                  CUBMA
 POST   /api/v1/auth/verify-email/request                             CUBMA

@@ -5,6 +5,7 @@ import dataclasses
 import random
 import re
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
 
@@ -323,6 +324,40 @@ async def test_nobody_is_confirmed_before_the_provider_has_the_money(counter: Co
     assert (await expect(await pay(ana, booked["id"], **proof), 200))["status"] == "confirmed"
     shown = await expect(await ana.get(f"/payments/{started['payment_id']}"), 200)
     assert shown["status"] == "succeeded"
+
+
+async def test_a_refused_card_is_seen_at_the_booking_until_another_one_is_tried(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.book(counter.showtime_id, "A1")
+    refused = await start(ana, booked["id"])
+    await expect(await counter.house.post(f"/payments/sandbox/{refused['payment_id']}/fail"), 200)
+    shown = await expect(await ana.get(f"/bookings/{booked['id']}"), 200)
+    (listed,) = (await expect(await ana.get("/bookings"), 200))["items"]
+    assert (shown["status"], shown["payment"]) == ("pending_payment", {"id": refused["payment_id"], "status": "failed"})
+    assert listed["payment"] == shown["payment"]
+    for payment, found in (("failed", 1), ("pending", 0)):
+        page = await expect(await counter.manager().get("/admin/bookings", params={"payment": payment}), 200)
+        assert len(page["items"]) == found
+    other = await start(ana, booked["id"])
+    shown = await expect(await ana.get(f"/bookings/{booked['id']}"), 200)
+    assert shown["payment"] == {"id": other["payment_id"], "status": "pending"}
+
+
+async def test_a_booking_that_waits_for_its_payment_has_no_tickets_yet(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.book(counter.showtime_id, "A1")
+    assert (await expect(await ana.get(f"/bookings/{booked['id']}"), 200))["tickets"] == []
+
+
+async def test_every_id_of_a_sale_is_a_uuid_of_version_7_and_of_its_time(counter: Counter) -> None:
+    ana = counter.person()
+    bought = await ana.buy(counter.showtime_id, "A1")
+    ended = await expect(await ana.post(f"/bookings/{bought['id']}/cancel", key=fresh_key()), 200)
+    ids = [bought["id"], bought["hold_id"], bought["payment"]["id"], bought["tickets"][0]["id"], ended["refund"]["id"]]
+    assert len(set(ids)) == len(ids)
+    for each in map(UUID, ids):
+        assert (each.version, each.variant) == (7, RFC_4122)
+        assert abs((each.int >> 80) - (UUID(bought["id"]).int >> 80)) < HOUR
 
 
 async def test_the_payment_of_another_booking_does_not_count(counter: Counter) -> None:

@@ -147,6 +147,17 @@ async def test_a_rule_is_named_in_the_hold_and_bounded(office: Office) -> None:
     assert (seat["price"]["amount"], seat["rules"]) == (1_400, ["Wednesday", "Last day"])
 
 
+async def test_a_rule_without_a_name_is_named_after_its_place(office: Office) -> None:
+    made = await office.add("2026-10-21T20:00")
+    rules = [
+        {"name": "Early", "adjust": {"amount": 5}},
+        {"when": {}, "adjust": {"percent": 10}, "min": 1, "max": 9_000},
+    ]
+    await reprice(office, made["id"], rules=rules)
+    (seat,) = (await office.customer().hold(made["id"], "A1"))["seats"]
+    assert seat["rules"] == ["Early", "Rule 2"]
+
+
 async def test_rules_that_no_price_could_obey_are_refused(office: Office) -> None:
     made = await office.add("2026-10-21T20:00")
     dear = {"name": "a", "adjust": {"percent": 10}, "min": 900}

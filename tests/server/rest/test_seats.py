@@ -210,7 +210,7 @@ async def test_the_old_addresses_of_the_map_lead_to_it(counter: Counter) -> None
         f"/seats?showtime_id={counter.showtime_id}",
     ):
         answer = await counter.house.get(path)
-        assert [step.status for step in answer.history] == [308]
+        assert [(step.status, "X-Request-Id" in step.headers) for step in answer.history] == [(308, True)]
         assert (await expect(answer, 200))["counts"]["free"] == 12
     await expect(await counter.house.get("/seats"), 422)
 
