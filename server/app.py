@@ -71,6 +71,7 @@ from server.keys import (
     SANDBOX_CALLS,
     SEATS,
     SESSIONS,
+    SITE,
     TELEMETRY,
     TEXTS,
     TILL,
@@ -258,7 +259,8 @@ def build_app(
     for route in chain.from_iterable(getattr(module, "ROUTES", ()) for module in MODULES):
         handler = opened(wrap(route.handler, admission(app, None, paces)))
         web.RouteDef(route.method, route.path, handler, route.kwargs).register(app.router)
-    for route in Site(ROOT).routes():
+    site = app[SITE] = Site(ROOT)
+    for route in site.routes():
         web.RouteDef(route.method, route.path, wrap(route.handler, None), route.kwargs).register(app.router)
     app.router.add_route("*", "/{nowhere:.*}", opened(wrap(nowhere, admission(app, None, paces))))
     return app

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from server.payments.till import Till
     from server.rest.documents import Documents
     from server.rest.seats import Encoded
+    from server.site import Site
     from server.telemetry import Telemetry
 
 CONFIG: Final[web.AppKey["Config"]] = web.AppKey("config")
@@ -68,6 +69,7 @@ SANDBOX_CALLS: Final[web.AppKey["SandboxCalls"]] = web.AppKey("sandbox_calls")
 
 SEATS: Final[web.AppKey["Encoded"]] = web.AppKey("seats")
 SESSIONS: Final[web.AppKey["Sessions"]] = web.AppKey("sessions")
+SITE: Final[web.AppKey["Site"]] = web.AppKey("site")
 TELEMETRY: Final[web.AppKey["Telemetry"]] = web.AppKey("telemetry")
 TEXTS: Final[web.AppKey["Texts"]] = web.AppKey("texts")
 TILL: Final[web.AppKey["Till"]] = web.AppKey("till")

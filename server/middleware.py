@@ -17,7 +17,7 @@ from multidict import CIMultiDict, istr
 from server.auth.identity import Guard
 from server.clouds import public_origin
 from server.errors import Problem, explain, is_disconnect, unavailable
-from server.keys import CLOCK, CONFIG, LIFE, REQUEST_ID, TELEMETRY
+from server.keys import CLOCK, CONFIG, LIFE, REQUEST_ID, SITE, TELEMETRY
 from server.responses import ANSWER_HEADERS, NO_STORE, Prompt
 from server.telemetry import Telemetry
 
@@ -111,13 +111,15 @@ def wrapper(app: web.Application) -> Wrap:
 
 
 async def nowhere(request: web.Request) -> web.StreamResponse:
-    """Where no other route leads: 404, or 405 when the address exists for other methods."""
+    """Where no other route leads: 404, for people as a page, or 405 when the address exists for other methods."""
     allowed: set[str] = set()
     for resource in request.app.router.resources():
         if resource is not request.match_info.route.resource:
             allowed |= (await resource.resolve(request))[1]
     if allowed:
         raise web.HTTPMethodNotAllowed(request.method, allowed)
+    if (page := request.app[SITE].lost(request)) is not None:
+        return page
     raise web.HTTPNotFound
 
 

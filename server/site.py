@@ -31,6 +31,7 @@ PAGES: Final = (
     "/sign-in",
 )
 HOUSE_PAGES: Final = ("/admin", "/admin/showtimes/{id}", "/admin/jobs")
+_FOR_PROGRAMS: Final = ("/api/", "/static/")
 _NO_CACHE: Final = "no-cache"
 _COMPRESSED_BYTES_MIN: Final = 1_024
 _TYPES: Final = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
@@ -53,6 +54,14 @@ class Site:
 
     async def page(self, request: web.Request) -> web.Response:
         return self._serve(request, PAGE)
+
+    def lost(self, request: web.Request) -> web.Response | None:
+        """What a browser is shown at an address that leads nowhere; None for programs, which get a problem."""
+        wants_page = "text/html" in request.headers.get(hdrs.ACCEPT, "")
+        if request.method != hdrs.METH_GET or not wants_page or request.path.startswith(_FOR_PROGRAMS):
+            return None
+        page = self._asset(PAGE)
+        return web.Response(status=404, body=page.body, content_type=page.content_type, charset=page.charset)
 
     async def docs(self, request: web.Request) -> web.Response:
         return self._serve(request, DOCS)

@@ -29,13 +29,15 @@ export function form(attributes, send, ...children) {
 
 export async function submit(element, work) {
   const buttons = element.querySelectorAll("button");
+  const others = element.querySelector(".other-ways");
+  const say = (words) => (others ? others.before(words) : element.append(words));
   for (const old of element.querySelectorAll(".outcome")) old.remove();
   for (const button of buttons) button.disabled = true;
   try {
     const words = await work();
-    if (words) element.append(h("p", { class: "outcome", role: "status" }, words));
+    if (words) say(h("p", { class: "outcome", role: "status" }, words));
   } catch (error) {
-    element.append(problem(error));
+    say(problem(error));
   } finally {
     for (const button of buttons) button.disabled = false;
   }

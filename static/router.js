@@ -8,17 +8,23 @@ let routes = [];
 let home = "/";
 let leave = null;
 let visit = null;
+let shown = { place: null, path: null };
 
 export async function begin(pages, start = "/") {
   routes = pages;
   home = start;
   document.addEventListener("click", follow);
-  addEventListener("popstate", show);
+  history.scrollRestoration = "manual";
+  addEventListener("popstate", ({ state }) => show(state?.down));
   await show();
 }
 
+// How far down one was is kept with the page that one leaves, for coming back to it.
 export async function open(path, { replace = false } = {}) {
-  if (path !== location.pathname + location.search) history[replace ? "replaceState" : "pushState"](null, "", path);
+  if (path !== location.pathname + location.search) {
+    if (!replace) history.replaceState({ down: scrollY }, "");
+    history[replace ? "replaceState" : "pushState"](null, "", path);
+  }
   await show();
 }
 
@@ -30,25 +36,23 @@ function follow(event) {
 }
 
 // Each visit has a place of its own: a page that answers after one has gone elsewhere changes nothing any more.
-async function show() {
+async function show(down = 0) {
   leave?.();
   leave = null;
   const found = routes.map(([pattern, load]) => [pattern.exec(location.pathname), load]).find(([parts]) => parts);
-  if (!found) {
-    open(home, { replace: true });
-    return;
-  }
-  const [parts, load] = found;
+  const [parts, load] = found ?? [[], () => ({ show: lost })];
   const place = visit = h("div", {});
   const page = await load();
   if (visit !== place) return;
-  document.getElementById("main").replaceChildren(place);
-  scrollTo(0, 0);
+  const settle = enter(place, down);
   let away = null;
   try {
     away = (await page.show(place, parts.slice(1), { open })) ?? null;
   } catch (error) {
-    if (visit === place) refuse(place, error);
+    if (visit === place) {
+      refuse(place, error);
+      settle();
+    }
     if (!error.code) throw error;
     return;
   }
@@ -57,8 +61,37 @@ async function show() {
     return;
   }
   leave = away;
-  const heading = place.querySelector("h1");
-  document.title = heading ? `${heading.textContent} · Marquee` : "Marquee";
+  settle();
+}
+
+// What was shown stays until there is something else to see, so nothing blinks and the page does not fold up in between.
+// The same page with another choice stays where it is, under the same finger. Answers with what is to be done at the end.
+function enter(place, down) {
+  const before = shown;
+  const focused = document.activeElement?.id;
+  const same = before.path === location.pathname;
+  if (before.place) before.place.inert = true;
+  document.getElementById("main").replaceChildren(...[before.place, place].filter(Boolean));
+  new MutationObserver((_, watch) => {
+    watch.disconnect();
+    if (visit !== place) return;
+    before.place?.remove();
+    shown = { place, path: location.pathname };
+    if (!same) scrollTo(0, 0);
+  }).observe(place, { childList: true });
+  return () => {
+    const heading = place.querySelector("h1");
+    document.title = heading ? `${heading.textContent} · Marquee` : "Marquee";
+    if (down) requestAnimationFrame(() => scrollTo(0, down));
+    if (place.contains(document.activeElement) || !before.place) return;
+    const again = same && focused && document.getElementById(focused);
+    (again || document.getElementById("main")).focus({ preventScroll: true });
+  };
+}
+
+function lost(place) {
+  place.replaceChildren(h("section", { class: "wide empty" }, h("h1", {}, t("lost.title")), h("p", {}, t("lost.text")),
+    h("a", { href: home, class: "button act", "data-link": true }, t("home"))));
 }
 
 function refuse(place, error) {

@@ -41,7 +41,7 @@ function open() {
 
 function find(text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  for (const section of main.querySelectorAll(".part")) {
+  for (const section of main.querySelectorAll(".chapter")) {
     let shown = 0;
     for (const item of section.querySelectorAll("[data-words]")) {
       item.hidden = !words.every((word) => item.dataset.words.includes(word));
@@ -55,7 +55,7 @@ function part(tag, api) {
   const operations = Object.entries(api.paths).flatMap(([path, methods]) => METHODS
     .filter((method) => methods[method]?.tags.includes(tag.name))
     .map((method) => operation(method, path, methods[method], api)));
-  return h("section", { class: "part", id: slug(tag.name) }, h("h2", {}, tag.name), h("p", {}, tag.description), ...operations);
+  return h("section", { class: "chapter", id: slug(tag.name) }, h("h2", {}, tag.name), h("p", {}, tag.description), ...operations);
 }
 
 function operation(method, path, told, api) {
@@ -186,7 +186,7 @@ function drawSockets(doc) {
     h("div", { class: "body" },
       block("The server says", messages(doc, doc.operations[`${name}_tells`])),
       block("You say", messages(doc, doc.operations[`${name}_hears`])))));
-  return h("section", { class: "part", id: "sockets" }, h("h2", {}, "sockets"), about(doc.info.description), ...channels);
+  return h("section", { class: "chapter", id: "sockets" }, h("h2", {}, "sockets"), about(doc.info.description), ...channels);
 }
 
 function messages(doc, operation) {
@@ -206,7 +206,7 @@ function drawProblems(api) {
     const item = h("div", { class: "status", "data-words": `${status} ${line}`.toLowerCase() }, h("b", {}, status), codes(line));
     return item;
   });
-  return h("section", { class: "part", id: "problems" }, h("h2", {}, "problems"), h("p", {}, "Every code, its status and what it means."), ...rows);
+  return h("section", { class: "chapter", id: "problems" }, h("h2", {}, "problems"), h("p", {}, "Every code, its status and what it means."), ...rows);
 }
 
 function about(text) {

@@ -15,7 +15,9 @@ export async function show(main, [id]) {
   const list = h("div", { class: "houses" });
   const strip = h("div", {});
   const choose = (day) => {
+    const pressed = strip.contains(document.activeElement);
     strip.replaceChildren(dayStrip(days, day, choose));
+    if (pressed) document.getElementById(`day-${day}`).focus();
     const houses = Map.groupBy ? Map.groupBy(onDay(showtimes, day), (one) => one.theatre.id) : grouped(onDay(showtimes, day));
     list.replaceChildren(...[...houses.values()].map((own) => h("div", { class: "house" },
       h("h3", {}, own[0].theatre.name, " ", h("span", {}, own[0].theatre.city)),

@@ -23,11 +23,25 @@ export async function show(main, _parts, { open }) {
     open(`/?${next}`);
   };
   const counts = new Map();
+  const cards = byFilm(showtimes, known).map((film) => ({ card: filmCard(film, counts), names: plain(names(film)) }));
+  const none = h("p", { class: "empty", role: "status", hidden: true });
+  const find = h("input", { type: "search", id: "find", class: "seek", value: query.get("q") ?? "", placeholder: t("lobby.find"), "aria-label": t("lobby.find"), autocomplete: "off", spellcheck: "false" });
+  // What is sought stays in the address, so that it is still there on another day and on the way back.
+  const seek = () => {
+    const words = find.value.trim();
+    if (words) query.set("q", words); else query.delete("q");
+    for (const { card, names: said } of cards) card.hidden = !plain(words).split(/\s+/).every((word) => said.includes(word));
+    none.hidden = !words || cards.some(({ card }) => !card.hidden);
+    none.textContent = none.hidden ? "" : t("lobby.not_found", { words });
+  };
+  find.addEventListener("input", () => { seek(); history.replaceState(history.state, "", `/?${query}`); });
   main.replaceChildren(
     h("section", { class: "hero wide" }, h("h1", {}, t("lobby.title")), h("p", { class: "lead" }, t("lobby.lead"))),
-    h("section", { class: "filters wide" }, dayStrip(days, day, (date) => go({ date })), cityPicker(facets.cities, city, (name) => go({ city: name }))),
+    h("section", { class: "filters wide" }, dayStrip(days, day, (date) => go({ date })),
+      h("div", { class: "where" }, cityPicker(facets.cities, city, (name) => go({ city: name })), showtimes.length ? find : null)),
     h("section", { class: "films wide", "aria-label": t("lobby.films") },
-      showtimes.length ? byFilm(showtimes, known).map((film) => filmCard(film, counts)) : h("p", { class: "empty" }, t("lobby.nothing"))));
+      showtimes.length ? cards.map(({ card }) => card) : h("p", { class: "empty" }, t("lobby.nothing"))), none);
+  seek();
   return watchLobby((free) => {
     for (const [id, seats] of Object.entries(free)) counts.get(id)?.(seats);
   });
@@ -47,14 +61,14 @@ export async function every(path) {
 export function dayStrip(days, chosen, choose) {
   return h("div", { class: "days", role: "group", "aria-label": t("lobby.day") }, days.map((day) => {
     const { weekday, date } = shortDay(day);
-    return h("button", { type: "button", class: "day", "aria-pressed": String(day === chosen), onclick: () => choose(day) }, h("b", {}, weekday), h("span", {}, date));
+    return h("button", { type: "button", id: `day-${day}`, class: "day", "aria-pressed": String(day === chosen), onclick: () => choose(day) }, h("b", {}, weekday), h("span", {}, date));
   }));
 }
 
 function cityPicker(cities, chosen, choose) {
   const names = cities.map((city) => city.city ?? city.name ?? city);
   return h("div", { class: "cities", role: "group", "aria-label": t("lobby.city") }, ["", ...names].map((name) =>
-    h("button", { type: "button", class: "chip", "aria-pressed": String(name === chosen), onclick: () => choose(name) }, name || t("lobby.everywhere"))));
+    h("button", { type: "button", id: `city-${name}`, class: "chip", "aria-pressed": String(name === chosen), onclick: () => choose(name) }, name || t("lobby.everywhere"))));
 }
 
 // A showtime names its film in short; the poster needs all of it.
@@ -69,6 +83,12 @@ function byFilm(showtimes, known) {
   }
   return [...films.values()].sort((a, b) => a.title.localeCompare(b.title));
 }
+
+// Whatever somebody may remember of a film: also who made it, and where it runs.
+const names = (film) => [film.title, film.director, ...(film.genres ?? []), ...(film.cast ?? []), ...[...film.theatres.values()].flatMap((house) => [house.name, house.city])].join(" ");
+
+// Without accents and capitals, as one types in a hurry.
+const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 function filmCard(film, counts) {
   return h("article", { class: "film" },

@@ -42,8 +42,8 @@ export async function show(main, _parts, { open }) {
     const { fields, more, send, then } = FORMS[name];
     const form = h("form", { class: "sheet" }, h("h1", {}, t(`sign.${name}`)), note,
       fields.map((one) => field(one, t(`sign.${LABELS[one] ?? one}`), FIELDS[one])),
-      h("div", { class: "cart-acts" }, h("button", { class: "button act", type: "submit" }, t(`sign.${name}`)),
-        more.map((other) => h("button", { class: "plain", type: "button", onclick: () => draw(other, known) }, t(`sign.to_${other}`)))));
+      h("button", { class: "button act", type: "submit" }, t(`sign.${name}`)),
+      h("div", { class: "other-ways" }, more.map((other) => h("button", { class: "plain", type: "button", onclick: () => draw(other, known) }, t(`sign.to_${other}`)))));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const given = { ...known, ...Object.fromEntries(new FormData(form)) };

@@ -240,6 +240,83 @@ async def test_no_page_has_a_serious_barrier(house: House, visitor: Visitor, sch
     assert await fits(page), "seat map"
 
 
+async def test_an_address_that_leads_nowhere_says_so(house: House, visitor: Visitor):
+    page = await visitor()
+    answer = await page.goto(f"{house.url}/films/of/1923")
+    assert answer is not None
+    assert answer.status == 404
+    await expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+    await page.get_by_role("link", name="See what is on").click()
+    await expect(page.locator(".film").first).to_be_visible()
+
+
+async def test_a_film_is_found_by_part_of_its_name_without_accents_and_stays_sought_on_another_day(
+    house: House, visitor: Visitor
+):
+    page = await visitor()
+    await page.goto(f"{house.url}/?date={house.showtimes[0]['business_date']}")
+    title = (await page.locator(".film h2").first.inner_text()).strip()
+    await page.get_by_role("searchbox", name="Find a film").fill(title.upper())
+    await expect(page.locator(".film:visible")).to_have_count(1)
+    await page.get_by_role("searchbox").fill("no such film")
+    await expect(page.get_by_text("Nothing on this day is called “no such film”.")).to_be_visible()
+    await page.locator(".day").nth(1).click()
+    await expect(page.locator(".day").nth(1)).to_have_attribute("aria-pressed", "true")
+    await expect(page.get_by_role("searchbox")).to_have_value("no such film")
+
+
+async def test_another_day_neither_moves_the_page_nor_takes_the_focus_away(house: House, visitor: Visitor):
+    page = await visitor(viewport={"width": 390, "height": 500})
+    await page.goto(house.url)
+    await page.wait_for_selector(".film")
+    day = page.locator(".day").nth(1)
+    await day.scroll_into_view_if_needed()
+    await page.evaluate("scrollTo(0, 60)")
+    await day.focus()
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile("date="))
+    await expect(page.locator(".day").nth(1)).to_have_attribute("aria-pressed", "true")
+    await expect(page.locator(".day").nth(1)).to_be_focused()
+    assert await page.evaluate("scrollY") == 60
+
+
+async def test_coming_back_from_a_film_one_is_where_one_was(house: House, visitor: Visitor):
+    page = await visitor(viewport={"width": 390, "height": 800})
+    await page.goto(house.url)
+    link = page.locator(".film h2 a").last
+    await link.scroll_into_view_if_needed()
+    before = await page.evaluate("scrollY")
+    assert before > 0
+    await link.press("Enter")
+    await expect(page.get_by_role("heading", name="Showtimes")).to_be_visible()
+    assert await page.evaluate("scrollY") == 0
+    await page.go_back()
+    await page.wait_for_function("(before) => Math.abs(scrollY - before) < 2", arg=before)
+
+
+@pytest.mark.parametrize("language", ["en-GB", "de-DE", "hi-IN"])
+async def test_nothing_sticks_out_on_the_narrowest_phone(house: House, visitor: Visitor, language: str):
+    page = await visitor(viewport={"width": 320, "height": 640}, locale=language)
+    await page.goto(f"{house.url}/sign-in")
+    await page.locator("input[name=email]").fill("ana@demo.example")
+    await page.locator("input[name=password]").fill("marquee-demo")
+    await page.locator("button[type=submit]").click()
+    await page.wait_for_selector(".film")
+    for path, ready in (
+        ("/", ".film"),
+        ("/bookings", "h1"),
+        ("/inbox", "h1"),
+        ("/account", ".part"),
+        ("/docs", ".chapter"),
+    ):
+        await page.goto(house.url + path)
+        await page.wait_for_selector(ready)
+        assert await fits(page), path
+    await page.goto(f"{house.url}/showtimes/{house.showtimes[0]['id']}")
+    await page.wait_for_selector("[data-seat]")
+    assert await fits(page), "seat map"
+
+
 async def test_free_seats_in_the_lobby_move_while_one_looks(house: House, visitor: Visitor):
     showtime = house.fresh_showtime()
     ana, bob = await visitor(), await visitor()

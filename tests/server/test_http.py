@@ -74,6 +74,17 @@ async def test_unknown_addresses_and_methods_are_problems(house: House) -> None:
     assert refused.headers["Allow"] == "GET, HEAD"
 
 
+async def test_a_browser_at_an_address_that_leads_nowhere_is_shown_a_page(house: House) -> None:
+    people = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    lost = await house.client.get("/movies/1/nowhere", headers=people)
+    assert (lost.status, lost.content_type) == (404, "text/html")
+    assert "script-src 'self'" in lost.headers["Content-Security-Policy"]
+    assert await lost.read() == await (await house.client.get("/")).read()
+    for path in ("/api/v1/nowhere", "/static/nowhere.js"):
+        assert (await house.client.get(path, headers=people)).content_type == "application/problem+json"
+    assert (await house.client.post("/nowhere", headers=people)).content_type == "application/problem+json"
+
+
 async def test_a_fault_of_ours_shows_nothing_of_its_inside(house: House) -> None:
     response = await house.get("/fault")
     text = await response.text()
