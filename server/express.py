@@ -95,6 +95,10 @@ class Express:
     def answered(self, status: int, began: float) -> None:
         self.telemetry.requests.answered(hdrs.METH_POST, self._resource, status, self.monotonic() - began)
 
+    def has_named(self, request_id: str) -> bool:
+        """Whether this is no id of the client's."""
+        return self._ids.has_made(request_id)
+
     def _caller(self, authorization: str) -> Identity | None:
         """Whom the token names. Who has none that is good hears why on the ordinary way."""
         if not authorization.startswith(_BEARER):
@@ -145,6 +149,9 @@ class Call:
 
     def fail(self, error: Exception) -> None:
         refusal = noted(self._express.telemetry, error, self.request_id, self._path)
+        own = refusal.facts.get("request_id")
+        if own is not None and self._express.has_named(self.request_id):
+            self.request_id = str(own)
         more = tuple(refusal.headers.items()) if refusal.headers else _NO_HEADERS
         self._write((refusal.status, PROBLEM_TYPE, NO_STORE, "", more), refusal.body(self.request_id))
 

@@ -14,8 +14,9 @@ from aiohttp import web
 
 from persistence import idempotency as store
 from server.auth.identity import identify
-from server.errors import Problem, auth_required
+from server.errors import PROBLEM_TYPE, Problem, auth_required
 from server.keys import CLOCK, CONFIG, POOL, REQUEST_ID, WRITES
+from server.middleware import X_REQUEST_ID, told
 from server.requests import read_bytes
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -91,7 +92,7 @@ def idempotent(handler: Handler, *, required: bool = False, joining: bool = Fals
             if claim.body_hash != body_hash:
                 raise mismatch()
             if claim.answer is not None:
-                return _replay(claim.answer)
+                return _replay(request, claim.answer)
             if not joining:
                 raise in_progress()
             return await handler(request)
@@ -99,7 +100,7 @@ def idempotent(handler: Handler, *, required: bool = False, joining: bool = Fals
         try:
             response = await handler(request)
         except Problem as problem:
-            response = problem.response(request[REQUEST_ID])
+            response = told(request, problem)
         except BaseException:
             await store.abandon(request.app[POOL], scope)
             raise
@@ -121,7 +122,9 @@ def _keyed_hash(request: web.Request, body: bytes) -> bytes:
     return blake2b(body, digest_size=32, key=secret).digest()
 
 
-def _replay(answer: store.Answer) -> web.Response:
+def _replay(request: web.Request, answer: store.Answer) -> web.Response:
+    if answer.content_type == PROBLEM_TYPE and X_REQUEST_ID not in request.headers:
+        request[REQUEST_ID] = orjson.loads(answer.body)["request_id"]
     if not answer.body:
         return web.Response(status=answer.status)
     return web.Response(body=answer.body, status=answer.status, content_type=answer.content_type)

@@ -69,6 +69,9 @@ class RequestIds:
             return f"{self._series}-{next(self._numbers):x}"
         return given
 
+    def has_made(self, request_id: str) -> bool:
+        return request_id.startswith(f"{self._series}-")
+
 
 Wrap = Callable[[Handler, Guard | None], Handler]
 
@@ -98,9 +101,9 @@ def wrapper(app: web.Application) -> Wrap:
             except Exception as error:
                 if is_disconnect(error) or (isinstance(error, web.HTTPException) and error.status < 400):
                     raise
-                response = noted(telemetry, error, request_id, request.path).response(request_id)
+                response = told(request, noted(telemetry, error, request_id, request.path))
             if type(response) is not Prompt and not response.prepared:
-                _add_headers(response, request_id, page_headers)
+                _add_headers(response, request[REQUEST_ID], page_headers)
             resource = None if handler is nowhere else request.match_info.route.resource
             requests.answered(request.method, resource, response.status, clock.monotonic() - began)
             return response
@@ -132,6 +135,15 @@ def _add_headers(response: web.StreamResponse, request_id: str, page_headers: CI
         headers.extend(_ANSWER_HEADERS)
     if hdrs.CACHE_CONTROL not in headers:
         headers[hdrs.CACHE_CONTROL] = NO_STORE
+
+
+def told(request: web.Request, problem: Problem) -> web.Response:
+    """The problem as an answer. What is refused to a key is the same for every retry, so body and head have the key's
+    id, unless the client has named its request."""
+    own = problem.facts.get("request_id")
+    if own is not None and X_REQUEST_ID not in request.headers:
+        request[REQUEST_ID] = str(own)
+    return problem.response(request[REQUEST_ID])
 
 
 def noted(telemetry: Telemetry, error: Exception, request_id: str, path: str) -> Problem:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 import orjson
 import structlog
 
@@ -78,14 +79,25 @@ async def load_demo(dsn: str, config: Config, *, clock: Clock | None = None, pas
 async def load_into(pool: Pool, config: Config, clock: Clock, password_cost: int = COST) -> Loaded:
     house, films = _read("house.json"), _films()
     now = clock.now()
+    try:
+        movies, showtimes = await _put_house(pool, house, films, config, now)
+    except asyncpg.UniqueViolationError as taken:
+        _log.warning("demo_left_out", reason="other theatres have its names", constraint=taken.constraint_name)
+        movies = showtimes = 0
+    return Loaded(movies, showtimes, await _put_people(pool, house, now, password_cost))
+
+
+async def _put_house(
+    pool: Pool, house: Json, films: list[tuple[Movie, Film]], config: Config, now: Instant
+) -> tuple[int, int]:
+    """How many films and showtimes were not there yet: all of it, or nothing where a name is somebody else's."""
     async with pool.acquire() as connection, connection.transaction():
         movies = await catalog.put_movies(connection, [movie for movie, _ in films])
         known = await catalog.ids_of(connection, [movie for movie, _ in films])
         films = [(replace(movie, id=known[movie.id]), film) for movie, film in films]
         layouts = await _put_layouts(connection)
         await _put_theatres(connection, house, layouts)
-        showtimes = await _put_week(connection, house, films, layouts, config, now)
-    return Loaded(movies, showtimes, await _put_people(pool, house, now, password_cost))
+        return movies, await _put_week(connection, house, films, layouts, config, now)
 
 
 def demo_id(kind: str, name: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from actors.runtime.clock import ManualClock
 from actors.seatmap.layout import Layout, SeatKind
 from persistence import accounts, catalog, programme
-from persistence.catalog import MovieFilter, TheatreFilter
+from persistence.catalog import MovieFilter, Theatre, TheatreFilter
 from persistence.database import Pool
 from persistence.layouts import StoredLayouts
 from persistence.programme import ProgrammeFilter, Showtime
@@ -101,6 +101,15 @@ async def test_loading_it_again_changes_nothing_and_tomorrow_adds_a_day(pool: Po
     assert {showtime.id for showtime in before} < {showtime.id for showtime in after}
     assert len(after) - len(before) == showtimes
     assert 20 <= showtimes <= 45
+
+
+async def test_a_house_that_has_its_names_is_left_as_it_is(pool: Pool) -> None:
+    other = Theatre(
+        demo_id("theatre", "another"), "The Lantern", "Mumbai", "", "", None, None, (), {}, "Asia/Kolkata", "INR"
+    )
+    await catalog.put_theatre(pool, other)
+    assert await load(pool, ManualClock(MORNING)) == (0, 0, 4)
+    assert [theatre.id for theatre in await catalog.theatres(pool, TheatreFilter(), 10)] == [other.id]
 
 
 @pytest.mark.parametrize("month", [3, 10])

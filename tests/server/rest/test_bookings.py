@@ -7,6 +7,7 @@ import re
 from typing import Any
 from uuid import RFC_4122, UUID
 
+import orjson
 import pytest
 
 from actors.ids import mint
@@ -358,6 +359,23 @@ async def test_every_id_of_a_sale_is_a_uuid_of_version_7_and_of_its_time(counter
     for each in map(UUID, ids):
         assert (each.version, each.variant) == (7, RFC_4122)
         assert abs((each.int >> 80) - (UUID(bought["id"]).int >> 80)) < HOUR
+
+
+async def test_what_is_refused_to_a_key_has_one_id_in_head_and_body_however_often_it_is_asked(counter: Counter) -> None:
+    ana = counter.person()
+    await counter.person().hold(counter.showtime_id, "A1")
+    wishes = (
+        (f"/showtimes/{counter.showtime_id}/holds", {"seats": ["A1"]}),
+        ("/bookings", {"showtime_id": counter.showtime_id, "seats": ["A1"]}),
+    )
+    for path, asked in wishes:
+        key = fresh_key()
+        answers = [await ana.post(path, asked, key=key) for _ in range(3)]
+        (body,) = {await answer.read() for answer in answers}
+        assert {answer.headers["X-Request-Id"] for answer in answers} == {orjson.loads(body)["request_id"]}
+        headers = {"Idempotency-Key": key, "X-Request-Id": "mine-1"}
+        named = await counter.house.post(path, asked, token=ana.token, headers=headers)
+        assert (named.headers["X-Request-Id"], await named.read()) == ("mine-1", body)
 
 
 async def test_the_payment_of_another_booking_does_not_count(counter: Counter) -> None:
