@@ -106,6 +106,8 @@ class BookingFilter:
     until: Instant | None = None
     ending_after: Instant | None = None
     ending_before: Instant | None = None
+    starting_from: Instant | None = None
+    starting_before: Instant | None = None
     after: tuple[Instant, str] | None = None
 
 
@@ -163,6 +165,8 @@ def _conditions(wanted: BookingFilter) -> tuple[str, list[object]]:
         ("b.created_at < $%d", _moment(wanted.until)),
         ("s.ends_at > $%d", _moment(wanted.ending_after)),
         ("s.ends_at <= $%d", _moment(wanted.ending_before)),
+        ("s.starts_at >= $%d", _moment(wanted.starting_from)),
+        ("s.starts_at < $%d", _moment(wanted.starting_before)),
     ]
     asked = [(condition, value) for condition, value in said if value is not None]
     where = [condition.replace("%d", str(number)) for number, (condition, _) in enumerate(asked, 1)]

@@ -197,7 +197,7 @@ def _responses(operation: Operation, schemas: Mapping[Key, Json]) -> Iterator[tu
     for status, shape in operation.answers.items():
         told: Json = {"description": HTTPStatus(status).phrase, "headers": dict(_answer_headers(operation, status))}
         if shape is not None:
-            kind = "text/plain" if shape is str else "application/json"
+            kind = operation.text_type if shape is str else "application/json"
             told["content"] = {kind: {"schema": schemas[id(shape), "serialization"]}}
         yield str(status), told
     by_status: dict[int, list[str]] = {}

@@ -33,8 +33,9 @@ class Operation:
     success, a TypedDict, model or list of them; None is an answer without a body, and 304 says that the answer has an
     ETag. `problems` are codes of the table in `server/problems.py`, beyond those that every operation of its kind can
     have; `precondition_failed` among them means that If-Match is understood. `remembers` says that the handler itself
-    looks after the Idempotency-Key; for other POSTs of signed-in callers the answer is stored. `headers` are those of
-    the answers, `alias_of` is the path that this one is another name of.
+    looks after the Idempotency-Key; for other POSTs of signed-in callers the answer is stored. `text_type` is what
+    an answer of the shape `str` is. `headers` are those of the answers, `alias_of` is the path that this one is another
+    name of.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Operation:
     problems: tuple[str, ...] = ()
     body_required: bool = True
     body_type: str = "application/json"
+    text_type: str = "text/plain"
     key_required: bool = False
     remembers: bool = False
     alias_of: str | None = None

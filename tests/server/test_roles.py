@@ -111,7 +111,9 @@ GET    /api/v1/bookings                                              GCUBMA
 GET    /api/v1/bookings/my                                           GCUBMA
 GET    /api/v1/bookings/me                                           GCUBMA
 GET    /api/v1/bookings/user                                         GCUBMA
+GET    /api/v1/bookings/calendar                                     GCUBMA
 GET    /api/v1/bookings/{booking_id}                                 GCUBMA  404
+GET    /api/v1/bookings/{booking_id}/calendar.ics                    GCUBMA  404
 POST   /api/v1/bookings/{booking_id}/confirm                         GCUBMA  404
 GET    /api/v1/bookings/{booking_id}/cancellation-quote              GCUBMA  404
 POST   /api/v1/bookings/{booking_id}/resend                          GCUBMA  404
