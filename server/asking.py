@@ -38,7 +38,8 @@ def cause(
 ) -> Cause:
     """Who asks, and under which id: that of the key, else `unkeyed`, else a fresh one.
 
-    `asked` and the `names` from the path are all that the client said: the same key with other words is refused.
+    `asked` and the `names` from the path are all that the client said. The same key with another body is refused; at
+    another path it is another key.
     """
     key = idempotency_key(request, required=key_required)
     request_id = request[REQUEST_ID]
@@ -59,7 +60,7 @@ def keyed(
     """The cause of a command that its asker may send again under the same key."""
     said = {} if asked is None else asked.model_dump(exclude_unset=True)
     intent = intent_of({**said, **names})
-    return Cause(command_id(who, operation, key), kind, who, request_id, retryable=True, intent=intent)
+    return Cause(command_id(who, operation, key, *names.values()), kind, who, request_id, retryable=True, intent=intent)
 
 
 async def ask(request: web.Request, showtime_id: str, command: Command) -> web.Response:

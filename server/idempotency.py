@@ -27,9 +27,9 @@ _CLAIMED: Final[web.RequestKey[bool]] = web.RequestKey("claimed", bool)
 _NEVER_STORED: Final = frozenset((401, 408, 425, 429))
 
 
-def command_id(caller: str, operation: str, key: str) -> str:
-    """The id that one caller's key for one operation always gets."""
-    digest = blake2b(f"{caller}\0{operation}\0{key}".encode(), digest_size=16).hexdigest()
+def command_id(caller: str, operation: str, key: str, *things: str) -> str:
+    """The id that one caller's key for one operation, on the things that its path names, always gets."""
+    digest = blake2b("\0".join((caller, operation, key, *things)).encode(), digest_size=16).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 

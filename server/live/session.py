@@ -160,8 +160,11 @@ class Session:
         self._credit_at = now
         return self._credit >= 0
 
-    def ask(self, ref: object, said: Mapping[str, Any], operation: str, make: Make) -> Sequence[Action]:
-        """A command, made with the caller's key where there is one: the same key over REST is the same command."""
+    def ask(self, ref: object, said: Mapping[str, Any], operation: str, make: Make, *things: str) -> Sequence[Action]:
+        """A command, made with the caller's key where there is one: the same key over REST is the same command.
+
+        `things` are those that REST names in the path.
+        """
         desk, identity = self.desk, self.identity
         if desk is None:
             return self.close(CloseCode.BAD_FRAME, "this socket takes no commands")
@@ -172,7 +175,7 @@ class Session:
             cause = Cause(desk.mint(), ActorKind.CUSTOMER, who, desk.request_id)
         else:
             cause = Cause(
-                command_id(who, operation, key),
+                command_id(who, operation, key, *things),
                 ActorKind.CUSTOMER,
                 who,
                 desk.request_id,
@@ -181,12 +184,14 @@ class Session:
             )
         return (Ask(ref, make(desk, cause)),)
 
-    def ask_about(self, ref: object, said: Mapping[str, Any], operation: str, make: Make) -> Sequence[Action]:
+    def ask_about(
+        self, ref: object, said: Mapping[str, Any], operation: str, make: Make, *things: str
+    ) -> Sequence[Action]:
         """A command about the hold that `said` names. What is no hold of this showtime is not found, as over REST."""
         desk = self.desk
         if desk is not None and self.identity is not None and showtime_number(said["hold_id"]) != desk.number:
             return (Send(_problem(ref, not_found("hold"))),)
-        return self.ask(ref, said, operation, make)
+        return self.ask(ref, said, operation, make, *things)
 
 
 Answer = Callable[[Session, object, Mapping[str, Any]], Sequence[Action]]
@@ -236,15 +241,18 @@ def _change(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[
         said,
         "change",
         lambda _desk, cause: ChangeHold(cause, said["hold_id"], tuple(add), tuple(remove), types),
+        said["hold_id"],
     )
 
 
 def _renew(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[Action]:
-    return session.ask_about(ref, said, "renew", lambda _desk, cause: RenewHold(cause, said["hold_id"]))
+    hold_id = said["hold_id"]
+    return session.ask_about(ref, said, "renew", lambda _desk, cause: RenewHold(cause, hold_id), hold_id)
 
 
 def _release(session: Session, ref: object, said: Mapping[str, Any]) -> Sequence[Action]:
-    return session.ask_about(ref, said, "release", lambda _desk, cause: ReleaseHold(cause, said["hold_id"]))
+    hold_id = said["hold_id"]
+    return session.ask_about(ref, said, "release", lambda _desk, cause: ReleaseHold(cause, hold_id), hold_id)
 
 
 def _read(raw: bytes) -> Any:

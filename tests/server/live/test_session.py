@@ -108,7 +108,7 @@ def test_a_hold_is_changed_renewed_and_released(said: dict[str, Any], command: t
     [ask] = say(signed_in(), {**said, "type": operation, "id": 4, "key": "k", "hold_id": HOLD_ID})
     assert isinstance(ask, Ask)
     assert type(ask.command) is command
-    assert ask.command.cause.command_id == command_id("ana", operation, "k")
+    assert ask.command.cause.command_id == command_id("ana", operation, "k", HOLD_ID)
     assert ask.command.cause.intent == intent_of({**said, "hold_id": HOLD_ID})
 
 

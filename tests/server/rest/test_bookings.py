@@ -200,6 +200,14 @@ async def test_one_key_sent_20_times_at_once_and_after_a_restart_is_one_booking_
         assert await house.app[POOL].fetchval("SELECT count(*) FROM payment") == 1
 
 
+async def test_one_key_may_pay_for_and_cancel_each_of_two_bookings(counter: Counter) -> None:
+    ana, key = counter.person(), fresh_key()
+    booked = [(await ana.book(counter.showtime_id, seat))["id"] for seat in ("A1", "C1")]
+    for done, said in (("confirm", {"provider": "sandbox"}), ("cancel", {})):
+        answers = [await expect(await ana.post(f"/bookings/{one}/{done}", said, key=key), 200) for one in booked]
+        assert [answer["id"] for answer in answers] == booked
+
+
 async def test_a_key_that_booked_one_showtime_does_not_book_another(house: House) -> None:
     counter = await open_counter(house)
     pool, later = house.app[POOL], house.app[CLOCK].now() + 48 * HOUR

@@ -320,6 +320,19 @@ async def test_outside_the_hours_of_sale_nothing_is_held(database_url: str, term
         assert (await expect(refused, 409))["code"] == code
 
 
+async def test_a_key_at_another_path_is_another_key_over_rest_and_socket(counter: Counter) -> None:
+    ana, key = counter.person(), fresh_key()
+    first, second = [(await ana.hold(counter.showtime_id, seat))["hold_id"] for seat in ("A1", "C1")]
+    renewed = [await expect(await ana.post(f"/holds/{hold}/renew", key=key), 200) for hold in (first, second)]
+    assert [answer["hold_id"] for answer in renewed] == [first, second]
+    async with counter.house.client.ws_connect(f"/api/v1/showtimes/{counter.showtime_id}/live") as socket:
+        await socket.send_json({"type": "auth", "id": 1, "token": ana.token})
+        await socket.send_json({"type": "renew", "id": 2, "key": key, "hold_id": second})
+        while (said := await socket.receive_json(timeout=30)).get("id") != 2:
+            pass
+    assert {name: said[name] for name in renewed[1]} == renewed[1]
+
+
 async def test_one_key_sent_20_times_at_once_and_after_a_restart_is_one_hold_with_equal_bytes(
     database_url: str,
 ) -> None:
