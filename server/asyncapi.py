@@ -269,6 +269,7 @@ _CHANNELS: Final = {
     "lobby": ("/api/v1/live", "How many seats are free.", ("availability", "pong", "bye"), ("ping",)),
 }
 _ENDINGS: Final = {
+    CloseCode.TOO_LONG: "a frame of more than 16 KiB",
     CloseCode.BAD_FRAME: "a frame that means nothing; do not come back unchanged",
     CloseCode.SIGNED_OUT: "the token expired or was revoked",
     CloseCode.GONE: "the showtime is gone",
@@ -278,8 +279,9 @@ _ENDINGS: Final = {
 }
 _ABOUT: Final = """\
 Text frames, one JSON object each, at most 16 KiB towards the server, uncompressed. Nothing is told before it is on
-disk. `seq` is the version of the showtime's log, without gaps. A frame whose `from` is `seq + 1` is applied, one whose
-`to` is not above `seq` is dropped, anything else is a gap: send `resync`. A new `epoch` comes with a snapshot.
+disk. `seq` is the version of the showtime's log, without gaps. A frame whose `to` is not above `seq` is dropped, one
+whose `from` is at most `seq + 1` is applied, since its states are final; anything else is a gap: send `resync`. A new
+`epoch` comes with a snapshot.
 
 Close codes: """
 

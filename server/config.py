@@ -54,9 +54,21 @@ class Demo(StrEnum):
     OFF = "off"
 
 
+def _in_any_case(word: object) -> object:
+    return word.strip().lower() if isinstance(word, str) else word
+
+
+def _port_of(url: str) -> int | None:
+    """ValueError where it is none. Several servers of a database have one each; those are left to its driver."""
+    parts = urlsplit(url)
+    return None if "," in parts.netloc else parts.port
+
+
 def _url_of(*schemes: str, example: str) -> AfterValidator:
     def check(url: str | None) -> str | None:
-        if url is not None and (urlsplit(url).scheme not in schemes or not url.split("://", 1)[1]):
+        if url is not None and (
+            urlsplit(url).scheme not in schemes or not url.split("://", 1)[1] or _port_of(url) == 0
+        ):
             raise ValueError(f"must look like {example}")
         return url.rstrip("/") if url is not None else None
 
@@ -238,7 +250,9 @@ class Config(BaseSettings):
         default=(), repr=False
     )
     trace_ratio: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
-    payment_provider: Annotated[Literal["sandbox", "stripe", "razorpay"], AfterValidator(_usable_provider)] = "sandbox"
+    payment_provider: Annotated[
+        Literal["sandbox", "stripe", "razorpay"], BeforeValidator(_in_any_case), AfterValidator(_usable_provider)
+    ] = "sandbox"
     stripe_secret_key: Annotated[str, _account_at("stripe", "sk_", "rk_")] = _secret()
     stripe_webhook_secret: Annotated[str, _account_at("stripe", "whsec_")] = _secret()
     stripe_publishable_key: Annotated[str, _account_at("stripe", "pk_")] = _secret()
@@ -247,13 +261,13 @@ class Config(BaseSettings):
     razorpay_key_secret: Annotated[str, _account_at("razorpay", "")] = _secret()
     razorpay_webhook_secret: Annotated[str, _account_at("razorpay", "")] = _secret()
     razorpay_base_url: ProviderUrl = "https://api.razorpay.com"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["console", "json"] = "console"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_in_any_case)] = "info"
+    log_format: Annotated[Literal["console", "json"], BeforeValidator(_in_any_case)] = "console"
     hold_ttl_s: Annotated[int, Field(ge=1, le=3_600)] = 600
     rate_limit: bool = True
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
     webhook_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
-    demo: Demo = Demo.AUTO
+    demo: Annotated[Demo, BeforeValidator(_in_any_case)] = Demo.AUTO
 
     @field_validator("twilio_from")
     @classmethod

@@ -47,6 +47,28 @@ def test_settings_come_from_the_environment(bare: pytest.MonkeyPatch) -> None:
     assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("127.0.0.1"))
 
 
+def test_words_may_be_written_in_any_case(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("MARQUEE_LOG_LEVEL", "WARNING")
+    bare.setenv("MARQUEE_LOG_FORMAT", "JSON")
+    bare.setenv("MARQUEE_PAYMENT_PROVIDER", "Sandbox")
+    bare.setenv("MARQUEE_DEMO", "OFF")
+    settings = load()
+    assert (settings.log_level, settings.log_format, settings.payment_provider) == ("warning", "json", "sandbox")
+    assert settings.demo is Demo.OFF
+
+
+@pytest.mark.parametrize("url", ["smtp://post.example:99999", "smtp://post.example:none", "smtp://post.example:0"])
+def test_a_url_with_a_port_that_is_none_is_refused(bare: pytest.MonkeyPatch, url: str) -> None:
+    bare.setenv("MARQUEE_SMTP_URL", url)
+    with pytest.raises(SettingsRefused, match="MARQUEE_SMTP_URL"):
+        load()
+
+
+def test_a_database_may_have_several_servers(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("MARQUEE_DATABASE_URL", "postgresql://marquee@one.example:5432,two.example:5433/marquee")
+    assert load().database_url is not None
+
+
 def test_partners_next_door_are_allowed_by_network_and_never_by_name(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("MARQUEE_WEBHOOK_ALLOW", "127.0.0.0/8,::1")
     assert load().webhook_allow == (ip_network("127.0.0.0/8"), ip_network("::1"))
