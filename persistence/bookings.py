@@ -111,6 +111,17 @@ class BookingFilter:
     after: tuple[Instant, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which records of a showtime's log: those that name this seat and this account, after a version."""
+
+    seat: str | None = None
+    person: str | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    after: int = 0
+
+
 _PAYMENT: Final = """
     CASE WHEN b.payment_status = 'pending' AND p.failure <> '' THEN 'failed' ELSE b.payment_status END"""
 """A card that was refused is no fact of the log: nothing has been decided, and the customer may try another."""
@@ -203,15 +214,33 @@ async def history(connection: Executor, showtime_id: str, booking_id: str) -> li
     return [codec.decode(*row) for row in rows]
 
 
+_HASHED: Final = """
+    SELECT version, to_millis(at), key::text, schema, kind, body,
+        encode(sha256(convert_to(concat_ws('|', version, to_millis(at), kind, body), 'UTF8')), 'hex') FROM event"""
+
+
 async def trail(connection: Executor, showtime_id: str, booking_id: str) -> list[tuple[Record, str]]:
     """Everything the log says about a booking, oldest first, each record with a hash of it as it is stored."""
     rows = await connection.fetch(
-        """
-        SELECT version, to_millis(at), key::text, schema, kind, body,
-            encode(sha256(convert_to(concat_ws('|', version, to_millis(at), kind, body), 'UTF8')), 'hex')
-        FROM event WHERE showtime_id = $1 AND body->>1 = $2 AND kind = ANY($3::text[]) ORDER BY version
+        f"""
+        {_HASHED} WHERE showtime_id = $1 AND body->>1 = $2 AND kind = ANY($3::text[]) ORDER BY version
         """,
         showtime_id, booking_id, _KINDS,
+    )  # fmt: skip
+    return [(codec.decode(*row[:6]), row[6]) for row in rows]
+
+
+async def log(connection: Executor, showtime_id: str, wanted: LogFilter, limit: int) -> list[tuple[Record, str]]:
+    """What the log says about a showtime, oldest first, each record with a hash of it as it is stored."""
+    rows = await connection.fetch(
+        f"""
+        {_HASHED} WHERE showtime_id = $1 AND version > $2
+            AND ($3::timestamptz IS NULL OR at >= $3) AND ($4::timestamptz IS NULL OR at < $4)
+            AND ($5::text IS NULL OR jsonb_path_exists(body, '$.** ? (@ == $it)', jsonb_build_object('it', $5::text)))
+            AND ($6::text IS NULL OR jsonb_path_exists(body, '$.** ? (@ == $it)', jsonb_build_object('it', $6::text)))
+        ORDER BY version LIMIT $7
+        """,
+        showtime_id, wanted.after, _moment(wanted.since), _moment(wanted.until), wanted.seat, wanted.person, limit,
     )  # fmt: skip
     return [(codec.decode(*row[:6]), row[6]) for row in rows]
 

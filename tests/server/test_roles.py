@@ -206,6 +206,7 @@ PATCH  /api/v1/admin/showtimes/{showtime_id}                         MA      403
 PUT    /api/v1/admin/showtimes/{showtime_id}                         MA      403
 POST   /api/v1/admin/showtimes/{showtime_id}/publish                 MA      403
 GET    /api/v1/admin/showtimes/{showtime_id}/live                    BMA     403
+GET    /api/v1/admin/showtimes/{showtime_id}/events                  MA      403
 PUT    /api/v1/admin/showtimes/{showtime_id}/seats                   BMA     403
 POST   /api/v1/admin/showtimes/{showtime_id}/sales/open              MA      403
 POST   /api/v1/admin/showtimes/{showtime_id}/sales/close             MA      403
