@@ -22,10 +22,12 @@ from actors.seatmap.view import counts, public_status, public_view
 from actors.showtime import ShowtimeActor
 from persistence.audit import replay
 from persistence.bookings import records_after, theatre_of
+from persistence.database import Pool
 from persistence.moments import instant
 from server import wire
 from server.aliases import alias
-from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, identify, require, require_staff_of
+from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, Identity, identify, require, require_staff_of
+from server.chronicle import Recorded, recorded
 from server.errors import Problem, invalid
 from server.keys import CLOCK, HUB, POOL, REGISTRY, SEATS
 from server.operations import PUBLIC, Operation
@@ -39,6 +41,7 @@ EVENTS_AT_ONCE_MAX: Final = 1_000
 WAIT_SECONDS_MAX: Final = 20
 MAPS_KEPT_MAX: Final = 1_024
 VERSION_MAX: Final = 2**53
+_STAFF: Final = (BOX_OFFICE, MANAGER, ADMIN)
 
 Form = Literal["sparse", "full", "counts"]
 
@@ -104,6 +107,7 @@ class ShowtimeChange(TypedDict):
     seq: int
     status: ShowtimeStatus
     sales: SalesStatus
+    record: NotRequired[Recorded]
 
 
 Delta = TypedDict(
@@ -117,13 +121,14 @@ Delta = TypedDict(
         "held": NotRequired[list[SeatLabel]],
         "sold": NotRequired[list[SeatLabel]],
         "blocked": NotRequired[list[SeatLabel]],
+        "record": NotRequired[Recorded],
     },
 )
 """The final state of each seat that changed."""
 
 
 class Events(TypedDict):
-    """Changes in order. Ask for the next ones with `after=next_after`."""
+    """Changes in order; the next ones with `after=next_after`. For the theatre's staff each has its `record`."""
 
     showtime_id: Uuid
     epoch: int
@@ -179,11 +184,11 @@ async def show_seats(request: web.Request) -> web.Response:
 
 async def _as_it_was(request: web.Request, actor: ShowtimeActor, form: Form, at: int | datetime) -> web.Response:
     """The map at a version or a moment, replayed from the log. 403 for others than the theatre's staff."""
-    staff, pool = (BOX_OFFICE, MANAGER, ADMIN), request.app[POOL]
-    require(request, *staff)
+    pool = request.app[POOL]
+    require(request, *_STAFF)
     theatre_id = await theatre_of(pool, actor.showtime_id)
     assert theatre_id is not None, "a showtime has a theatre"
-    require_staff_of(request, theatre_id, *staff)
+    require_staff_of(request, theatre_id, *_STAFF)
     version, moment = (at, None) if isinstance(at, int) else (None, instant(at))
     try:
         state = await replay(pool, actor.showtime_id, version, moment)
@@ -197,6 +202,7 @@ async def _as_it_was(request: web.Request, actor: ShowtimeActor, form: Form, at:
 async def show_events(request: web.Request) -> web.Response:
     """The deltas after a version, one for each event; when there are none yet, wait for the next a little."""
     app = request.app
+    caller = identify(request)
     actor = await app[REGISTRY].actor(request.match_info["showtime_id"])
     query = read_query(request, EventsQuery)
     behind = actor.snapshot.version - query.after
@@ -207,16 +213,24 @@ async def show_events(request: web.Request) -> web.Response:
         actor = await app[REGISTRY].actor(actor.showtime_id)
     records = await _records(request, actor, query)
     state = actor.snapshot
+    items = [_item(record, state, actor.epoch) for record in records]
+    if caller is not None and await _answers_for(app[POOL], caller, actor.showtime_id):
+        items = [{**item, "record": recorded(record)} for item, record in zip(items, records, strict=True)]
     return answer(
         {
             "showtime_id": actor.showtime_id,
             "epoch": actor.epoch,
             "seq": state.version,
             "server_time": rfc3339(app[CLOCK].now()),
-            "items": [_item(record, state, actor.epoch) for record in records],
+            "items": items,
             "next_after": records[-1].version if records else query.after,
         }
     )
+
+
+async def _answers_for(pool: Pool, caller: Identity, showtime_id: str) -> bool:
+    """Whether the caller works at the till or in the office of the showtime's theatre."""
+    return caller.is_any(*_STAFF) and caller.works_for(await theatre_of(pool, showtime_id) or "")
 
 
 async def show_seats_elsewhere(request: web.Request) -> web.Response:
@@ -241,7 +255,8 @@ OPERATIONS: Final = (
     ),
     Operation(
         "GET", "/api/v1/showtimes/{showtime_id}/events", show_events, "What changed since a version, or wait for it.",
-        access=PUBLIC, answers={200: Events}, query=EventsQuery, problems=("seq_too_old",),
+        access=PUBLIC, answers={200: Events}, query=EventsQuery,
+        problems=("seq_too_old", "auth_required", "token_expired", "token_revoked"),
     ),
     alias("GET", "/api/v1/shows/{showtime_id}/seats", "/api/v1/showtimes/{showtime_id}/seats"),
     _ELSEWHERE,

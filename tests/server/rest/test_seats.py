@@ -197,6 +197,22 @@ async def test_nothing_public_names_a_person(counter: Counter) -> None:
         assert secret not in text
 
 
+async def test_the_staff_of_the_theatre_reads_who_did_what(counter: Counter) -> None:
+    ana, manager = counter.person(), counter.manager()
+    seq = (await counter.seats())["seq"]
+    held = await ana.hold(counter.showtime_id, "A1")
+    path = f"/showtimes/{counter.showtime_id}/events?after={seq}&wait=0"
+    for who in (manager, counter.person("box_office", theatres=(counter.cinema.theatre_id,)), counter.person("admin")):
+        [item] = (await expect(await who.get(path), 200))["items"]
+        record = item.pop("record")
+        assert (record["event"], record["hold_id"], record["owner"]) == ("seats_held", held["hold_id"], ana.account_id)
+        assert record["actor"] == {"kind": "customer", "id": ana.account_id}
+        assert (item["from"], item["to"], item["held"]) == (seq + 1, seq + 1, ["A1"])
+    elsewhere = counter.person("manager", theatres=(mint(NOW),))
+    for who in (ana, elsewhere, counter.person("usher", theatres=(counter.cinema.theatre_id,))):
+        assert (await expect(await who.get(path), 200))["items"] == [item]
+
+
 async def test_an_unknown_showtime_has_no_map(counter: Counter) -> None:
     unknown = mint(counter.house.app[CLOCK].now())
     for path in (f"/showtimes/{unknown}/seats", "/showtimes/x/seats", f"/showtimes/{unknown}/events?after=0"):
