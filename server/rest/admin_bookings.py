@@ -18,6 +18,7 @@ from server import wire
 from server.asking import ask, cause, problem
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, Identity, caller, require_staff_of
 from server.booking_cards import BookingCard, Chapter, card, chapter, place_of
+from server.chronicle import Doer, recorded
 from server.errors import Problem, invalid, not_found
 from server.keys import CLOCK, POOL, REGISTRY, WRITES
 from server.operations import Operation
@@ -88,6 +89,7 @@ class RefundGiven(Refund):
 class Footprint(Chapter):
     """An event as it is in the log: who caused it by which request, and a hash of it."""
 
+    actor: Doer
     actor_id: str
     request_id: str
     command_id: str
@@ -160,6 +162,7 @@ async def audit(request: web.Request) -> web.Response:
     items: list[dict[str, Any]] = [
         {
             **chapter(record, returned),
+            "actor": recorded(record)["actor"],
             "actor_id": record.cause.actor_id,
             "request_id": record.cause.request_id,
             "command_id": record.cause.command_id or "",

@@ -9,16 +9,15 @@ from typing_extensions import TypedDict
 from actors.seatmap.events import Record, public_delta
 from persistence import accounts, bookings
 from persistence.bookings import LogFilter
-from persistence.codec import kind_of
 from persistence.moments import instant
 from server.auth.identity import ADMIN, MANAGER, require_staff_of
+from server.chronicle import Recorded, recorded
 from server.errors import invalid, not_found
 from server.keys import POOL
 from server.operations import Operation
 from server.requests import Cursor, Page, Text, WireTime, path_id, read_query
 from server.responses import answer
-from server.shapes import Listed, SeatLabel, Time, Uuid
-from server.wire import rfc3339
+from server.shapes import Listed, SeatLabel
 
 _READERS: Final = frozenset((MANAGER, ADMIN))
 
@@ -41,18 +40,10 @@ class SeatsMoved(TypedDict):
     blocked: NotRequired[list[SeatLabel]]
 
 
-class Entry(TypedDict):
-    """An event as it is in the log: who caused it by which request, and a hash of it."""
+class Entry(Recorded):
+    """An event, the seats that it moved, and a hash of it as it is stored."""
 
     seq: int
-    at: Time
-    event: str
-    by: str
-    actor_id: str
-    request_id: str
-    command_id: str
-    hold_id: NotRequired[Uuid]
-    booking_id: NotRequired[Uuid]
     seats: SeatsMoved
     hash: str
 
@@ -104,17 +95,5 @@ def _version(cursor: Cursor | None) -> int:
 
 
 def _entry(record: Record, digest: str) -> dict[str, Any]:
-    event, cause = record.event, record.cause
-    ids = {name: getattr(event, name) for name in ("hold_id", "booking_id") if getattr(event, name, "")}
-    return {
-        "seq": record.version,
-        "at": rfc3339(record.at),
-        "event": kind_of(event),
-        "by": cause.kind.value,
-        "actor_id": cause.actor_id,
-        "request_id": cause.request_id,
-        "command_id": cause.command_id or "",
-        **ids,
-        "seats": {state: list(seats) for state, seats in public_delta(event).items() if seats},
-        "hash": digest,
-    }
+    moved = {state: list(seats) for state, seats in public_delta(record.event).items() if seats}
+    return {"seq": record.version, **recorded(record), "seats": moved, "hash": digest}

@@ -214,6 +214,7 @@ async def test_the_audit_names_who_did_what_by_which_request(counter: Counter) -
     bought = await ana.buy(counter.showtime_id, "A1")
     await refund(manager, bought["id"], amount=100)
     trail = (await expect(await manager.get(f"/admin/bookings/{bought['id']}/audit"), 200))["items"]
+    assert [told["actor"] for told in trail] == [{"kind": told["by"], "id": told["actor_id"]} for told in trail]
     assert [step["event"] for step in trail] == ["booking_placed", "booking_confirmed", "refund_granted"]
     assert (trail[0]["actor_id"], trail[-1]["actor_id"]) == (ana.account_id, manager.account_id)
     assert (trail[0]["by"], trail[-1]["by"]) == ("customer", "staff")

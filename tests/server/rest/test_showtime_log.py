@@ -32,7 +32,7 @@ async def test_it_tells_who_did_what_to_which_seats_in_order_and_in_pages(counte
     assert [entry["seq"] for entry in told] == list(range(1, len(told) + 1))
     assert await read(counter, limit="2") == told
     (hold,) = (entry for entry in told if entry.get("hold_id") == held["hold_id"])
-    assert (hold["event"], hold["by"], hold["actor_id"]) == ("seats_held", "customer", bob.account_id)
+    assert (hold["event"], hold["actor"]) == ("seats_held", {"kind": "customer", "id": bob.account_id})
     assert hold["seats"] == {"held": ["C1", "C2"]}
     sold = told[-1]
     assert (sold["event"], sold["booking_id"], sold["seats"]) == ("booking_confirmed", bought["id"], {"sold": ["A1"]})
@@ -44,8 +44,8 @@ async def test_it_is_sought_by_seat_person_and_time(counter: Counter) -> None:
     await bob.hold(counter.showtime_id, "C1", "C2")
     await ana.buy(counter.showtime_id, "A1")
     everything, now = await read(counter), counter.house.app[CLOCK].now()
-    assert [entry["actor_id"] for entry in await read(counter, seat="C2")] == [bob.account_id]
-    assert {entry["actor_id"] for entry in await read(counter, user=ana.account_id)} == {ana.account_id}
+    assert [entry["actor"]["id"] for entry in await read(counter, seat="C2")] == [bob.account_id]
+    assert {entry["actor"]["id"] for entry in await read(counter, user=ana.account_id)} == {ana.account_id}
     assert await read(counter, user="nobody@example.com") == []
     hour_ago, in_an_hour = (moment(now + shift).isoformat() for shift in (-HOUR, HOUR))
     assert await read(counter, **{"from": in_an_hour}) == []
