@@ -4,7 +4,7 @@ A row is a label and a picture: one character for each place, a dot for a gap of
 around the screen by `curve`; a balcony stands a little behind the stalls.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 Json = Mapping[str, Any]
@@ -34,7 +34,15 @@ def plan_of(drawing: Json, places: Json, categories: Sequence[Json]) -> dict[str
         "categories": [category for category in categories if category["key"] in used],
         "zones": [{"key": zone["key"], "name": zone["name"]} for zone in drawing["zones"]],
         "rows": rows,
+        "focal_point": _focal_point(row for row in rows if row["zone"] == drawing["zones"][0]["key"]),
     }
+
+
+def _focal_point(stalls: Iterable[Json]) -> dict[str, float]:
+    """Two thirds of the way back in the first zone: a balcony behind it does not draw the best seats away."""
+    seats = [seat for row in stalls for seat in row["seats"]]
+    xs, ys = [seat["x"] for seat in seats], [seat["y"] for seat in seats]
+    return {"x": (min(xs) + max(xs)) / 2, "y": min(ys) + (max(ys) - min(ys)) * 2 / 3}
 
 
 def _seats(

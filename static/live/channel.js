@@ -19,6 +19,9 @@ export class Channel {
     this.looking = null;
     this.closed = false;
     this.ready = false;
+    this.ears = new AbortController();
+    addEventListener("offline", () => this.#cut(), this.ears);
+    addEventListener("online", () => this.#retry(), this.ears);
     this.#connect();
   }
 
@@ -52,7 +55,23 @@ export class Channel {
 
   close() {
     this.closed = true;
+    this.ears.abort();
     this.socket?.close();
+  }
+
+  // Without a network a socket stays silent for long before it closes: what was asked is not waited for.
+  #cut() {
+    this.ready = false;
+    for (const id of [...this.waiting.keys()]) this.#settle(id, null);
+    this.onState("lost");
+    this.socket.close();
+  }
+
+  #retry() {
+    if (this.socket.readyState !== WebSocket.CLOSED) return; // it closes soon, and is opened anew then
+    clearTimeout(this.timer);
+    this.attempt = 0;
+    this.#connect();
   }
 
   #connect() {
@@ -134,7 +153,7 @@ export class Channel {
     if (++this.misses >= MISSES_BEFORE_LOOKING) this.#look();
     const pause = this.pause ?? Math.min(10_000, 300 * 2 ** this.attempt++) * (0.5 + Math.random());
     this.pause = undefined;
-    setTimeout(() => { if (!this.closed) this.#connect(); }, pause);
+    this.timer = setTimeout(() => { if (!this.closed) this.#connect(); }, pause);
   }
 }
 

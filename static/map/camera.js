@@ -55,7 +55,7 @@ export class Camera {
     this.svg.style.setProperty("--unit", `${unit}px`);
     this.svg.classList.toggle("far", this.far);
     this.svg.classList.toggle("zoomed", this.zoomed);
-    this.onMove?.(box);
+    this.onMove?.({ ...box, unit, near: this.zoomed });
   }
 
   #scale() {

@@ -8,15 +8,21 @@ import { beside, chart, PITCH } from "./geometry.js";
 const SIZE = 26;
 const MINIMAP_SEATS = 250;
 const CHECK = "M-6 0 L-2 4.5 L6.5 -5";
+const HINT_MS = 120;
+const EDGE_PX = 14;
 const WHEELCHAIR = "M-1.5 -8.2 a1.7 1.7 0 1 0 .1 0 M-1.4 -4 v5 h5 l2.6 5 M-1.4 -1.6 h4 M-3.4 -.6 a5 5 0 1 0 6.8 6";
 const COMPANION = "M0 -7.6 a2.4 2.4 0 1 0 .1 0 M-4.6 6.6 c0 -8 9.2 -8 9.2 0";
 
+export const GLYPHS = { wheelchair: WHEELCHAIR, companion: COMPANION };
+
 export class SeatMap {
-  // Seats in a state that is not among `pickable` are said to be out of reach.
-  constructor(place, layout, { onPick, pickable = ["free", "mine"] }) {
+  // Seats in a state that is not among `pickable` are said to be out of reach; `price` says what a free one costs.
+  constructor(place, layout, { onPick, pickable = ["free", "mine"], price = () => null }) {
     this.chart = chart(layout);
     this.onPick = onPick;
     this.pickable = pickable;
+    this.price = price;
+    this.letters = [];
     this.states = new Map();
     this.mine = new Set();
     this.pending = new Set();
@@ -54,13 +60,9 @@ export class SeatMap {
     }
     const seat = this.chart.seats.get(labels[0]);
     if (!seat) return;
-    const { x, y } = this.#at(seat);
-    const frame = this.svg.getBoundingClientRect();
-    const at = new DOMPoint(x, y).matrixTransform(this.svg.getScreenCTM());
+    this.#hintSoon(null);
     this.note.textContent = sentence;
-    this.note.style.left = `${Math.min(Math.max(at.x - frame.left, 110), frame.width - 110)}px`;
-    this.note.style.top = `${Math.max(at.y - frame.top - 18, 40)}px`;
-    this.note.hidden = false;
+    this.#beside(this.note, seat);
     clearTimeout(this.noteTimer);
     this.noteTimer = setTimeout(() => { this.note.hidden = true; }, 3600);
   }
@@ -78,14 +80,19 @@ export class SeatMap {
     const home = { x: (box.left - 2.2) * PITCH, y: (box.front - 3.9) * PITCH,
       width: (box.right - box.left + 4.4) * PITCH, height: (box.back - box.front + 5) * PITCH };
     this.svg = s("svg", { class: "seatmap", role: "group", "aria-label": t("map.label"), "aria-describedby": "map-help",
-      preserveAspectRatio: "xMidYMid meet" }, this.#patterns(), this.#surroundings(home), [...this.chart.layout.rows].map((row) => this.#row(row)));
+      preserveAspectRatio: "xMidYMid meet" }, this.#patterns(), this.#surroundings(home), [...this.chart.layout.rows].map((row) => this.#row(row)),
+      s("g", { class: "row-letters", "aria-hidden": "true" }, this.letters.map(({ node }) => node)));
     this.svg.style.setProperty("--ratio", `${home.width} / ${home.height}`);
     this.note = h("div", { class: "seat-note", role: "alert", hidden: true });
+    this.hint = h("div", { class: "seat-hint", "aria-hidden": "true", hidden: true });
     this.minimap = this.chart.seats.size > MINIMAP_SEATS ? h("canvas", { class: "minimap", width: 168, height: Math.round(168 * home.height / home.width), "aria-hidden": "true" }) : null;
     this.home = home;
-    place.replaceChildren(h("div", { class: "map-frame" }, this.svg, this.note, this.minimap,
+    place.replaceChildren(h("div", { class: "map-frame" }, this.svg, this.hint, this.note, this.minimap,
       h("p", { id: "map-help", class: "unseen" }, t("map.help"))), this.#buttons());
-    this.camera = new Camera(this.svg, home, () => this.#paintMinimap());
+    this.camera = new Camera(this.svg, home, (view) => this.#moved(view));
+    this.svg.addEventListener("pointerover", (event) => event.pointerType === "mouse" && this.#hintSoon(event.target.closest("[data-seat]")?.dataset.seat));
+    this.svg.addEventListener("pointerleave", () => this.#hintSoon(null));
+    this.svg.addEventListener("focusout", () => this.#hintSoon(null));
     this.svg.addEventListener("keydown", (event) => this.#key(event));
     this.svg.addEventListener("click", (event) => this.#click(event));
     this.#firstFocus();
@@ -131,17 +138,62 @@ export class SeatMap {
   #row(row) {
     const ends = row.seats.map((seat) => seat.x);
     const y = row.seats[0].y * PITCH + 4;
-    const letter = (x) => s("text", { x: x * PITCH, y, class: "row-letter", "aria-hidden": "true" }, row.label);
-    return s("g", { role: "group", "aria-label": t("map.row", { row: row.label }) },
-      letter(Math.min(...ends) - 1.05), letter(Math.max(...ends) + 1.05), row.seats.map((seat) => this.#seat(seat)));
+    for (const x of [Math.min(...ends) - 1.05, Math.max(...ends) + 1.05]) {
+      this.letters.push({ row, x: x * PITCH, y, node: s("text", { x: x * PITCH, y, class: "row-letter" }, row.label) });
+    }
+    return s("g", { role: "group", "aria-label": t("map.row", { row: row.label }) }, row.seats.map((seat) => this.#seat(seat)));
+  }
+
+  // Seen from near, the letters of the rows come along to the edge of what is seen.
+  #moved(view) {
+    const seen = this.svg.clientWidth * view.unit; // more than the view where the frame is wider than the hall
+    const [left, right] = [-1, 1].map((side) => view.x + view.width / 2 + side * (seen / 2 - EDGE_PX * view.unit));
+    for (const { row, x, y, node } of this.letters) {
+      const at = view.near ? Math.min(Math.max(x, left), right) : x;
+      const nearest = at === x ? null : row.seats.reduce((best, seat) => (Math.abs(seat.x * PITCH - at) < Math.abs(best.x * PITCH - at) ? seat : best));
+      node.setAttribute("x", at);
+      node.setAttribute("y", nearest ? nearest.y * PITCH + 4 : y);
+    }
+    this.#hintSoon(null);
+    this.#paintMinimap();
+  }
+
+  // What a seat is and costs, beside the pointer or the focus; screen readers hear it from the seat itself.
+  #hintSoon(label) {
+    clearTimeout(this.hintTimer);
+    if (!label) { if (this.hint) this.hint.hidden = true; return; }
+    this.hintTimer = setTimeout(() => {
+      const seat = this.chart.seats.get(label);
+      const { names, price } = this.#facts(seat, this.states.get(label) ?? "free");
+      this.hint.replaceChildren(h("b", {}, label), ` ${[...names, price].filter(Boolean).join(" · ")}`);
+      this.#beside(this.hint, seat);
+    }, HINT_MS);
+  }
+
+  #facts(seat, state) {
+    const kind = seat.kind === "standard" ? "" : t(`kind.${seat.kind}`);
+    const names = [this.names.get(seat.category), kind, ...seat.attrs.map((attribute) => t(`attr.${attribute}`))].filter(Boolean);
+    return { names, price: state === "free" ? this.price(seat) : t(`state.${state}`) };
+  }
+
+  // Above the seat, or below it where there is no room.
+  #beside(note, seat) {
+    const { x, y } = this.#at(seat);
+    const frame = this.svg.getBoundingClientRect();
+    const at = new DOMPoint(x, y).matrixTransform(this.svg.getScreenCTM());
+    note.hidden = false;
+    const half = note.offsetWidth / 2 + 4;
+    const below = at.y - frame.top - 18 < note.offsetHeight + 4;
+    note.style.left = `${Math.min(Math.max(at.x - frame.left, half), frame.width - half)}px`;
+    note.style.top = `${at.y - frame.top + (below ? 18 + note.offsetHeight : -18)}px`;
   }
 
   #seat(seat) {
     const { x, y } = this.#at(seat);
     const half = SIZE / 2;
-    const glyph = { wheelchair: WHEELCHAIR, companion: COMPANION }[seat.kind];
+    const glyph = GLYPHS[seat.kind];
     const node = s("g", { class: `seat free ${seat.attrs.join(" ")}`, transform: `translate(${x} ${y})`, "data-seat": seat.seat, role: "button", tabindex: "-1" },
-      s("rect", { x: -half, y: -half, width: SIZE, height: SIZE, rx: 7, class: "pad", stroke: this.colors.get(seat.category) }),
+      s("rect", { x: -half, y: -half, width: SIZE, height: SIZE, rx: 7, class: "pad", style: { "--tint": this.colors.get(seat.category) } }),
       s("rect", { x: -half, y: -half, width: SIZE, height: SIZE, rx: 7, class: "veil", fill: "none" }),
       glyph ? s("path", { d: glyph, class: "glyph" }) : s("text", { y: 3.6, class: "number" }, seat.number),
       s("path", { d: CHECK, class: "check" }));
@@ -168,9 +220,8 @@ export class SeatMap {
   #label(label, state, node) {
     const seat = this.chart?.seats.get(label);
     if (!seat) return;
-    const kind = seat.kind === "standard" ? "" : t(`kind.${seat.kind}`);
-    const notes = seat.attrs.map((attribute) => t(`attr.${attribute}`)).join(", ");
-    node.setAttribute("aria-label", [t("map.seat", { row: seat.row, number: seat.number }), this.names.get(seat.category), kind, notes, t(`state.${state}`)].filter(Boolean).join(", "));
+    const { names, price } = this.#facts(seat, state);
+    node.setAttribute("aria-label", [t("map.seat", { row: seat.row, number: seat.number }), ...names, t(`state.${state}`), state === "free" ? price : null].filter(Boolean).join(", "));
     node.setAttribute("aria-pressed", state === "mine" ? "true" : "false");
     if (this.pickable.includes(state)) node.removeAttribute("aria-disabled");
     else node.setAttribute("aria-disabled", "true");
@@ -192,6 +243,7 @@ export class SeatMap {
     const { x, y } = this.#at(this.chart.seats.get(label));
     this.camera.reveal(x, y, PITCH);
     node.focus({ preventScroll: true });
+    this.#hintSoon(label);
   }
 
   #key(event) {
@@ -222,9 +274,16 @@ export class SeatMap {
   #buttons() {
     const button = (sign, name, act) => h("button", { type: "button", class: "round", "aria-label": name, onclick: act }, sign);
     return h("div", { class: "zoom-buttons" },
-      button("+", t("map.zoom_in"), () => this.camera.zoom(1.5)),
+      button("+", t("map.zoom_in"), () => this.camera.zoom(1.5, this.#ours())),
       button("−", t("map.zoom_out"), () => this.camera.zoom(1 / 1.5)),
       button("⤢", t("map.zoom_reset"), () => this.camera.reset()));
+  }
+
+  // The middle of one's own seats, so that coming closer does not lose them.
+  #ours() {
+    const own = [...this.mine].map((label) => this.#at(this.chart.seats.get(label)));
+    const mean = (name) => own.reduce((sum, at) => sum + at[name], 0) / own.length;
+    return own.length ? { x: mean("x"), y: mean("y") } : undefined;
   }
 
   #paintMinimap() {
@@ -234,10 +293,10 @@ export class SeatMap {
     const context = this.minimap.getContext("2d");
     const scale = this.minimap.width / this.home.width;
     const style = getComputedStyle(this.minimap);
-    const tint = { free: style.getPropertyValue("--line"), mine: style.getPropertyValue("--amber") };
+    const tint = { free: style.getPropertyValue("--soft"), mine: style.getPropertyValue("--amber") };
     context.clearRect(0, 0, this.minimap.width, this.minimap.height);
     for (const seat of this.chart.seats.values()) {
-      context.fillStyle = tint[this.states.get(seat.seat)] ?? style.getPropertyValue("--quiet");
+      context.fillStyle = tint[this.states.get(seat.seat)] ?? style.getPropertyValue("--line");
       const { x, y } = this.#at(seat);
       context.fillRect((x - this.home.x) * scale - 1.5, (y - this.home.y) * scale - 1.5, 3, 3);
     }

@@ -125,7 +125,8 @@ async function picture(place, movie) {
 // The money that goes back: how much of it altogether, and how far the last of it is.
 function returned({ refunded, refund }) {
   if (!refund && !refunded?.amount) return null;
+  const before = refunded?.amount && refunded.amount !== refund?.amount.amount; // else the refund says it all
   return h("div", { class: "returned" },
-    refunded?.amount ? h("p", { class: "hint" }, t("booking.refunded", { amount: money(refunded) })) : null,
+    before ? h("p", { class: "hint" }, t("booking.refunded", { amount: money(refunded) })) : null,
     refund ? h("p", {}, t(`booking.refund_${refund.status}`, { amount: money(refund.amount) })) : null);
 }

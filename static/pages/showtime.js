@@ -2,11 +2,11 @@
 
 import { accessToken, call, distrust, get, post, ProblemError, somebody } from "../api.js";
 import { rules } from "../bill.js";
-import { h, say, skeleton, toast } from "../dom.js";
+import { h, s, say, skeleton, toast } from "../dom.js";
 import { clockTime, listed, longDay, money, t } from "../i18n.js";
 import { Channel } from "../live/channel.js";
 import { party } from "../map/geometry.js";
-import { SeatMap } from "../map/seatmap.js";
+import { GLYPHS, SeatMap } from "../map/seatmap.js";
 import { ring } from "../ring.js";
 import { till, warn } from "../till.js";
 
@@ -43,12 +43,12 @@ class Visit {
       h("header", { class: "showtime-head" },
         h("h1", {}, h("a", { href: `/movies/${showtime.movie.id}`, "data-link": true }, showtime.movie.title)),
         h("p", { class: "facts" }, `${longDay(showtime.starts_at_local)}, ${clockTime(showtime.starts_at_local)} · ${showtime.theatre.name}, ${showtime.screen.name} · ${showtime.format} · ${showtime.language}`)),
-      h("div", { class: "stage" }, h("div", { class: "tools" }, this.partyPicker(), this.count), this.mapPlace, this.legend(), this.state),
+      h("div", { class: "stage" }, h("div", { class: "tools" }, this.partyPicker(), this.count), h("div", { class: "map-stand" }, this.mapPlace, this.state), this.legend()),
       this.cart);
   }
 
   begin() {
-    this.map = new SeatMap(this.mapPlace, this.layout, { onPick: (label) => this.pick(label) });
+    this.map = new SeatMap(this.mapPlace, this.layout, { onPick: (label) => this.pick(label), price: (seat) => money(this.price(seat.category)) });
     this.channel = new Channel(this.showtime.id, {
       token: accessToken, distrust, get,
       onView: (view) => this.see(view),
@@ -68,20 +68,27 @@ class Visit {
     this.size = Math.min(this.size, max);
     const value = h("output", { class: "party-size", "aria-live": "polite" }, this.size);
     const step = (by) => { this.size = Math.min(max, Math.max(1, this.size + by)); value.textContent = this.size; };
+    const best = h("button", { type: "button", class: "button quiet best", onclick: () => wait(this.inTurn(() => this.best())) }, t("party.best"));
+    const wait = (done) => { best.setAttribute("aria-busy", "true"); done.finally(() => best.removeAttribute("aria-busy")); };
     return h("div", { class: "party" },
       h("span", { class: "party-label" }, t("party.label")),
       h("button", { type: "button", class: "round", "aria-label": t("party.fewer"), onclick: () => step(-1) }, "−"), value,
       h("button", { type: "button", class: "round", "aria-label": t("party.more"), onclick: () => step(1) }, "+"),
-      h("button", { type: "button", class: "button quiet best", onclick: () => this.inTurn(() => this.best()) }, t("party.best")));
+      best);
   }
 
   legend() {
     const swatch = (state) => h("li", {}, h("span", { class: `swatch ${state}`, "aria-hidden": "true" }), t(`state.${state}`));
-    const used = new Set(this.layout.rows.flatMap((row) => row.seats.map((seat) => seat.category)));
+    const seats = this.layout.rows.flatMap((row) => row.seats);
+    const used = new Set(seats.map((seat) => seat.category));
+    const kinds = Object.keys(GLYPHS).filter((kind) => seats.some((seat) => seat.kind === kind));
+    const half = seats.some((seat) => seat.attrs.includes("restricted_view"));
     return h("div", { class: "legend" },
       h("ul", { class: "categories" }, this.layout.categories.filter((category) => used.has(category.key)).map((category) =>
         h("li", {}, h("span", { class: "swatch line", style: { "--tint": category.color }, "aria-hidden": "true" }), category.name, " ", h("b", {}, money(this.price(category.key)))))),
-      h("ul", { class: "states" }, ["free", "mine", "held", "sold", "blocked"].map(swatch)));
+      h("ul", { class: "states" }, ["free", "mine", "held", "sold", "blocked"].map(swatch),
+        kinds.map((kind) => h("li", {}, h("span", { class: "swatch kind", "aria-hidden": "true" }, s("svg", { viewBox: "-11 -11 22 22" }, s("path", { d: GLYPHS[kind] }))), t(`kind.${kind}`))),
+        half ? h("li", {}, h("span", { class: "swatch half", "aria-hidden": "true" }), t("attr.restricted_view")) : null));
   }
 
   price(category, type = this.showtime.default_ticket_type) {

@@ -58,6 +58,19 @@ async def test_where_sockets_are_blocked_the_page_looks_and_holds_over_http(hous
     await expect(ana.locator(f"[data-seat='{mine}']")).to_have_class(words("free"))
 
 
+async def test_without_a_network_it_is_said_at_once_and_afterwards_all_is_as_before(house: House, visitor: Visitor):
+    page = await visitor()
+    await open_map(page, house.url, house.fresh_showtime())
+    await page.context.set_offline(True)
+    await expect(page.locator(".live-state")).to_have_text("The connection is gone. Coming back…")
+    await page.get_by_role("button", name="Best available").click()
+    await expect(page.locator(".toast")).to_have_text("The server cannot be reached. Are you online?")
+    await page.context.set_offline(False)
+    await expect(page.locator(".live-state")).to_have_text("")
+    await page.get_by_role("button", name="Best available").click()
+    await expect(page.get_by_role("heading", name="Your 2 seats")).to_be_visible()
+
+
 async def test_a_booking_that_was_left_unpaid_is_paid_from_my_bookings(house: House, visitor: Visitor):
     page = await visitor()
     showtime = house.fresh_showtime()

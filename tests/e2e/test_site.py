@@ -97,6 +97,11 @@ async def test_a_guest_buys_two_seats_and_gets_the_money_back(house: House, visi
     await pay(page)
     await expect(page.locator(".reference")).to_have_text(words(""))
     await expect(page.locator(".pass-seats li")).to_have_count(2)
+    await page.emulate_media(media="print", color_scheme="dark")
+    await expect(page.locator(".reference")).to_have_css("color", "rgb(0, 0, 0)")
+    for only_on_screen in (".top", ".foot", ".way-out", ".history"):
+        await expect(page.locator(only_on_screen)).to_be_hidden()
+    await page.emulate_media(media="screen")
     await page.get_by_role("link", name="My bookings").click()
     await page.locator(".ticket").click()
     await page.get_by_role("button", name="Cancel this booking").click()
@@ -238,6 +243,43 @@ async def test_no_page_has_a_serious_barrier(house: House, visitor: Visitor, sch
     await open_map(page, house.url, showtime)
     assert await barriers(page) == [], "seat map"
     assert await fits(page), "seat map"
+
+
+async def test_what_a_seat_is_and_costs_is_seen_under_the_pointer_and_heard_from_the_seat(
+    house: House, visitor: Visitor
+):
+    page = await visitor()
+    await open_map(page, house.url, house.showtimes[0])
+    seat = page.locator(".seat.free").first
+    await seat.hover()
+    hint = page.locator(".seat-hint")
+    await expect(hint).to_contain_text(await seat.get_attribute("data-seat") or "?")
+    price = await page.locator(".categories b").first.inner_text()
+    await expect(hint).to_contain_text(price)
+    assert price in (await seat.get_attribute("aria-label") or "")
+    await page.locator("h1").hover()
+    await expect(hint).to_be_hidden()
+
+
+async def test_every_sign_on_the_map_is_in_its_legend(house: House, visitor: Visitor):
+    page = await visitor()
+    await open_map(page, house.url, max(house.showtimes, key=lambda showtime: showtime["capacity"]))
+    for words_of in ("free", "yours", "being chosen", "sold", "not for sale", "wheelchair space", "companion seat"):
+        await expect(page.locator(".states")).to_contain_text(words_of)
+    await expect(page.locator(".states")).to_contain_text("restricted view")
+
+
+async def test_seen_from_near_the_rows_keep_their_letters(house: House, visitor: Visitor):
+    page = await visitor(viewport={"width": 390, "height": 844})
+    await open_map(page, house.url, max(house.showtimes, key=lambda showtime: showtime["capacity"]))
+    for _ in range(3):
+        await page.get_by_role("button", name="Zoom in").click()
+    seen = """() => {
+        const frame = document.querySelector(".map-frame").getBoundingClientRect();
+        return [...document.querySelectorAll(".row-letter")].map((letter) => letter.getBoundingClientRect())
+            .every((letter) => letter.left >= frame.left && letter.right <= frame.right);
+    }"""
+    assert await page.evaluate(seen)
 
 
 async def test_an_address_that_leads_nowhere_says_so(house: House, visitor: Visitor):

@@ -68,6 +68,7 @@ async def test_its_halls_have_what_halls_have(pool: Pool) -> None:
     assert attributes == {"aisle", "restricted_view", "recliner", "love_seat"}
     assert any(len(layout.zones) > 1 for layout in drawn)
     for layout in drawn:
+        assert min(layout.seats.values(), key=lambda seat: seat.distance).category == "premium", layout.name
         for seat in layout.seats.values():
             if seat.partner is not None:
                 assert layout.seats[seat.partner].partner == seat.label
