@@ -140,16 +140,21 @@ async def show_matrix(request: web.Request) -> web.Response:
 
 _ONE: Final = "/api/v1/admin/showtimes/{showtime_id}/pricing"
 _UNFIT: Final = ("category_unpriced", "currency_differs", "showtime_cancelled", "showtime_over")
+_MANY: Final = "/api/v1/admin/pricing"
+_PATCH_ONE: Final = Operation(
+    "PATCH", _ONE, change_pricing, "Set the prices of a showtime, for new holds.",
+    access=PRICERS, answers={200: PlannedCard}, asks=Pricing,
+    problems=("showtime_not_found", "precondition_failed", *_UNFIT),
+)  # fmt: skip
+_PATCH_MANY: Final = Operation(
+    "PATCH", _MANY, change_many, "Set the prices of many showtimes, for new holds.",
+    access=PRICERS, answers={200: Repriced}, asks=BulkPricing, problems=("showtime_not_found",),
+)  # fmt: skip
 OPERATIONS: Final = (
-    Operation(
-        "PATCH", _ONE, change_pricing, "Set the prices of a showtime, for new holds.",
-        access=PRICERS, answers={200: PlannedCard}, asks=Pricing,
-        problems=("showtime_not_found", "precondition_failed", *_UNFIT),
-    ),
-    Operation(
-        "PATCH", "/api/v1/admin/pricing", change_many, "Set the prices of many showtimes, for new holds.",
-        access=PRICERS, answers={200: Repriced}, asks=BulkPricing, problems=("showtime_not_found",),
-    ),
+    _PATCH_ONE,
+    _PATCH_ONE.also("PUT", _ONE),
+    _PATCH_MANY,
+    _PATCH_MANY.also("PUT", _MANY),
     Operation(
         "GET", "/api/v1/admin/pricing/matrix", show_matrix, "What each screen of a theatre costs by its price lists.",
         access=PRICERS, answers={200: Matrix}, query=MatrixQuery, problems=("theatre_not_found",),

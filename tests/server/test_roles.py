@@ -168,7 +168,9 @@ DELETE /api/v1/admin/screens/{screen_id}/layouts/{version}           MA      403
 POST   /api/v1/admin/screens/{screen_id}/layouts/{version}/preview   MA      403
 
 PATCH  /api/v1/admin/showtimes/{showtime_id}/pricing                 MA      403
+PUT    /api/v1/admin/showtimes/{showtime_id}/pricing                 MA      403
 PATCH  /api/v1/admin/pricing                                         MA
+PUT    /api/v1/admin/pricing                                         MA
 GET    /api/v1/admin/pricing/matrix                                  MA
 GET    /api/v1/admin/promo-codes                                     MA
 POST   /api/v1/admin/promo-codes                                     MA

@@ -132,6 +132,15 @@ async def test_of_two_who_change_prices_the_one_who_looked_first_is_told(office:
     assert (await office.read(made["id"]))["price_from"]["amount"] == 1_500
 
 
+async def test_prices_are_put_as_they_are_patched(office: Office) -> None:
+    made = await office.add("2026-10-21T20:00")
+    path = f"/admin/showtimes/{made['id']}/pricing"
+    one = await expect(await office.manager.put(path, {"prices": priced(1_500)}), 200)
+    assert one["price_from"]["amount"] == 1_500
+    asked = {"showtime_ids": [made["id"]], "prices": priced(1_600)}
+    assert (await expect(await office.manager.put("/admin/pricing", asked), 200))["changed"] == [made["id"]]
+
+
 async def test_a_rule_is_named_in_the_hold_and_bounded(office: Office) -> None:
     made = await office.add("2026-10-21T20:00")  # a Wednesday, 34 hours from now
     rules = [
