@@ -22,6 +22,7 @@ from server.wall_clock import AmbiguousTime, NoSuchTime, resolve
 from server.wire import rfc3339
 
 MINUTE_MS: Final = 60_000
+HOLD_SECONDS: Final = 600
 TRAILERS_MINUTES: Final = 15
 CLEANING_MINUTES: Final = 15
 ADULT: Final = "adult"
@@ -91,7 +92,7 @@ class Selling(Body):
     fee: Amount | None = None
     tax_bps: Annotated[int, Field(ge=0, le=10_000)] | None = None
     cancellation_policy: Policy | None = None
-    hold_ttl_s: Annotated[int, Field(ge=60, le=3_600)] | None = None
+    hold_ttl_s: Annotated[int, Field(ge=1, le=3_600)] | None = None
     max_seats: Annotated[int, Field(ge=1, le=100)] | None = None
     orphan_rule: Literal["off", "lenient"] | None = None
 
@@ -130,6 +131,9 @@ class Place:
     tariff: Tariff | None = None
     """What its price lists make the hall cost, where a new showtime says nothing else."""
 
+    hold_seconds: int = HOLD_SECONDS
+    """How long a hold of a new showtime lasts, where it says nothing else."""
+
 
 def plan(showtime_id: str, asked: Wishes, place: Place, now: Instant, present: Planned | None = None) -> NewShowtime:
     """The showtime that is wished for. 422 in_past, too_short, format_mismatch, language_mismatch, category_unpriced"""
@@ -142,7 +146,7 @@ def plan(showtime_id: str, asked: Wishes, place: Place, now: Instant, present: P
     ends_at = _end(asked, film, starts_at, trailers, present)
     sales_open_at, sales_close_at = _sales(asked, starts_at, ends_at, trailers, now, present)
     tariff = _tariff(asked, hall, present.terms.tariff if present else place.tariff)
-    hold_seconds = _or(asked.hold_ttl_s, present.terms.hold_seconds if present else 600)
+    hold_seconds = _or(asked.hold_ttl_s, present.terms.hold_seconds if present else place.hold_seconds)
     usual = present.terms if present else None
     terms = Terms(
         movie_id=film.id,

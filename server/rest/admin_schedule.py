@@ -16,7 +16,7 @@ from persistence.timetable import Film, Planned
 from server.auth.identity import ADMIN, MANAGER, Identity, caller, require_staff_of
 from server.errors import Problem, invalid, not_found
 from server.idempotency import idempotent
-from server.keys import CLOCK, PLANNING, POOL, REGISTRY
+from server.keys import CLOCK, CONFIG, PLANNING, POOL, REGISTRY
 from server.operations import Operation
 from server.planning import film_of, planner
 from server.repricing import usual
@@ -105,12 +105,12 @@ async def schedule_pattern(request: web.Request) -> web.Response:
     if not pattern.first <= pattern.last < pattern.first + timedelta(days=DAYS_MAX):
         raise invalid("pattern.to", f"A pattern goes over {DAYS_MAX} days at most, from its first to its last.")
     who = await _planner_of(request, pattern.screen_ids)
-    now = request.app[CLOCK].now()
+    now, hold_seconds = request.app[CLOCK].now(), request.app[CONFIG].hold_ttl_s
     async with request.app[PLANNING], request.app[POOL].acquire() as connection, connection.transaction():
         halls = await timetable.take_screens(connection, pattern.screen_ids)
         film = await film_of(connection, pattern.movie_id)
         places = {
-            hall.id: Place(hall, film, await usual(connection, hall, pattern, pattern.price_list_id))
+            hall.id: Place(hall, film, await usual(connection, hall, pattern, pattern.price_list_id), hold_seconds)
             for hall in halls.values()
         }
         draft = asked.status == "draft"

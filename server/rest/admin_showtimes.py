@@ -14,7 +14,7 @@ from persistence.timetable import HasSales, Planned
 from server.auth.identity import ADMIN, MANAGER, Identity, caller, require_staff_of
 from server.errors import invalid, not_found
 from server.idempotency import idempotent
-from server.keys import CLOCK, HUB, PLANNING, POOL, REGISTRY
+from server.keys import CLOCK, CONFIG, HUB, PLANNING, POOL, REGISTRY
 from server.listings import PlannedCard, after_start, days_from, planned_card
 from server.operations import Operation
 from server.planning import (
@@ -101,7 +101,7 @@ async def add_showtime(request: web.Request) -> web.Response:
         film = await film_of(connection, asked.movie_id)
         hall = halls[asked.screen_id]
         tariff = await usual(connection, hall, asked, asked.price_list_id)
-        new = plan(mint(now), asked, Place(hall, film, tariff), now)
+        new = plan(mint(now), asked, Place(hall, film, tariff, request.app[CONFIG].hold_ttl_s), now)
         await demand_room(connection, new)
         if not new.draft:
             demand_published(film)

@@ -54,6 +54,24 @@ async def test_a_showtime_is_scheduled_priced_and_on_sale_at_once(office: Office
     assert held["seq"] == 3  # scheduled and on sale were the first two facts: nobody had to be woken for the second
 
 
+async def test_holds_last_as_long_as_the_house_is_set_to_unless_the_showtime_says_otherwise(database_url: str) -> None:
+    clock = ManualClock(MORNING)
+    async with open_house(database_url, clock=clock, hold_ttl_s=90) as house:
+        office = await open_office(house, clock)
+        usual = await office.add("2026-10-21T20:00")
+        brief = await office.add("2026-10-22T20:00", hold_ttl_s=5)
+        assert (usual["hold_ttl_s"], brief["hold_ttl_s"]) == (90, 5)
+        assert (await office.change(usual["id"], max_seats=4))["hold_ttl_s"] == 90
+        pattern = {
+            "movie_id": office.movie_id, "screen_ids": office.screens, "weekdays": [5], "times": ["20:00"],
+            "from": "2026-10-19", "to": "2026-10-25", "language": "en", "format": "2D", "prices": PRICES,
+        }  # fmt: skip
+        made = await expect(await office.manager.post("/admin/showtimes/bulk", {"pattern": pattern}), 201)
+        assert (await office.read(made["created"][0]["id"]))["hold_ttl_s"] == 90
+        held = await office.customer().hold(brief["id"], "A1")
+        assert held["expires_at"] == "2026-10-20T08:00:05Z"
+
+
 async def test_what_is_scheduled_is_what_the_logs_say(office: Office, pool: Pool) -> None:
     made = await office.add("2026-10-21T20:00")
     await office.add("2026-10-22T20:00", sales_open_at="2026-10-21T08:00:00Z")
