@@ -381,7 +381,7 @@ async def _unnamed(
             raise not_captured()
         return await till.settle(payment, who)
     now = request.app[CLOCK].now()
-    payment_id = derived_id(who.command_id, sandbox.name, booked.id)
+    payment_id = derived_id(sandbox.name, booked.id)  # one for all who return at once: nobody pays twice
     payment = Payment(
         payment_id, booked.id, actor.showtime_id, booked.owner, sandbox.name, order_id(payment_id), booked.total,
         booked.currency, now,

@@ -358,6 +358,16 @@ async def test_a_booking_that_waits_for_its_payment_has_no_tickets_yet(counter: 
     assert (await expect(await ana.get(f"/bookings/{booked['id']}"), 200))["tickets"] == []
 
 
+async def test_who_confirms_in_two_windows_at_once_pays_once(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.book(counter.showtime_id, "A1")
+    answers = await asyncio.gather(*(pay(ana, booked["id"]) for _ in range(5)))
+    bodies = [await expect(each, 200) for each in answers]
+    assert all(body == bodies[0] for body in bodies)
+    shown = await expect(await ana.get(f"/bookings/{booked['id']}"), 200)
+    assert [told["event"] for told in shown["history"]] == ["booking_placed", "booking_confirmed"]
+
+
 async def test_every_id_of_a_sale_is_a_uuid_of_version_7_and_of_its_time(counter: Counter) -> None:
     ana = counter.person()
     bought = await ana.buy(counter.showtime_id, "A1")
