@@ -42,7 +42,7 @@ async function show(down = 0) {
   const found = routes.map(([pattern, load]) => [pattern.exec(location.pathname), load]).find(([parts]) => parts);
   const [parts, load] = found ?? [[], () => ({ show: lost })];
   const place = visit = h("div", {});
-  const page = await load();
+  const page = await fetched(load);
   if (visit !== place) return;
   const settle = enter(place, down);
   let away = null;
@@ -94,11 +94,22 @@ function lost(place) {
     h("a", { href: home, class: "button act", "data-link": true }, t("home"))));
 }
 
+// A page is a file too, and the network may be gone when it is first wanted.
+async function fetched(load) {
+  try {
+    return await load();
+  } catch {
+    return { show: (place) => refuse(place, { code: "offline", message: t("problem.offline") }) };
+  }
+}
+
 function refuse(place, error) {
   if (error.code === "auth_required") {
     open(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`, { replace: true });
     return;
   }
   place.replaceChildren(h("section", { class: "wide empty" }, h("h1", {}, t("sorry")), h("p", {}, error.message),
-    h("a", { href: home, class: "button", "data-link": true }, t("home"))));
+    h("div", { class: "cart-acts" },
+      String(error.code).endsWith("_not_found") ? null : h("button", { type: "button", class: "button act", onclick: () => show() }, t("waiting.again")),
+      h("a", { href: home, class: "button", "data-link": true }, t("home")))));
 }

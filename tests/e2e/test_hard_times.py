@@ -71,6 +71,18 @@ async def test_without_a_network_it_is_said_at_once_and_afterwards_all_is_as_bef
     await expect(page.get_by_role("heading", name="Your 2 seats")).to_be_visible()
 
 
+async def test_a_page_that_cannot_be_fetched_says_so_and_is_fetched_when_asked_again(house: House, visitor: Visitor):
+    page = await visitor()
+    await page.goto(house.url)
+    await page.wait_for_selector(".film")
+    await page.context.set_offline(True)
+    await page.locator(".film h2 a").first.click()
+    await expect(page.get_by_text("The server cannot be reached. Are you online?")).to_be_visible()
+    await page.context.set_offline(False)
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_role("heading", name="Showtimes")).to_be_visible()
+
+
 async def test_a_booking_that_was_left_unpaid_is_paid_from_my_bookings(house: House, visitor: Visitor):
     page = await visitor()
     showtime = house.fresh_showtime()

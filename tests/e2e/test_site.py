@@ -269,6 +269,17 @@ async def test_every_sign_on_the_map_is_in_its_legend(house: House, visitor: Vis
     await expect(page.locator(".states")).to_contain_text("restricted view")
 
 
+async def test_on_a_phone_on_its_side_the_cart_does_not_lie_on_the_map(house: House, visitor: Visitor):
+    page = await visitor(viewport={"width": 844, "height": 390})
+    await open_map(page, house.url, house.fresh_showtime())
+    await page.get_by_role("button", name="Best available").click()
+    await expect(page.get_by_role("button", name="Go to payment")).to_be_visible()
+    cart, stage = await page.locator(".cart").bounding_box(), await page.locator(".stage").bounding_box()
+    assert cart is not None
+    assert stage is not None
+    assert cart["y"] >= stage["y"] + stage["height"]
+
+
 async def test_seen_from_near_the_rows_keep_their_letters(house: House, visitor: Visitor):
     page = await visitor(viewport={"width": 390, "height": 844})
     await open_map(page, house.url, max(house.showtimes, key=lambda showtime: showtime["capacity"]))

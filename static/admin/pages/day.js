@@ -31,10 +31,11 @@ function today(timeZone = "UTC") {
   return new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" }).format(Date.now() - 6 * 3_600_000);
 }
 
+// On a phone its rows are drawn as cards, which takes a table's meaning away: the roles say it again.
 function table(showtimes, counts) {
-  const head = ["time", "film", "screen", "occupancy", "sales"].map((name) => h("th", { scope: "col" }, t(`admin.${name}`)));
+  const head = ["time", "film", "screen", "occupancy", "sales"].map((name) => h("th", { scope: "col", role: "columnheader" }, t(`admin.${name}`)));
   return h("div", { class: "table-frame", tabindex: "0", role: "region", "aria-label": t("admin.showtimes") },
-    h("table", { class: "ledger" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, showtimes.map((showtime) => row(showtime, counts)))));
+    h("table", { class: "ledger days-work", role: "table" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)), h("tbody", { role: "rowgroup" }, showtimes.map((showtime) => row(showtime, counts)))));
 }
 
 function row(showtime, counts) {
@@ -47,11 +48,11 @@ function row(showtime, counts) {
   };
   counts.set(showtime.id, update);
   update(showtime.free_seats);
-  return h("tr", { class: showtime.status },
-    h("td", { class: "figure" }, clockTime(showtime.starts_at_local)),
-    h("th", { scope: "row" }, h("a", { href: `/admin/showtimes/${showtime.id}`, "data-link": true }, showtime.movie.title), " ", h("small", {}, showtime.format)),
-    h("td", {}, showtime.screen.name), h("td", { class: "occupancy" }, h("span", { class: "bar-line", "aria-hidden": "true" }, bar), words),
-    h("td", { class: "sales" }, sale(showtime)));
+  return h("tr", { class: showtime.status, role: "row" },
+    h("td", { class: "figure", role: "cell" }, clockTime(showtime.starts_at_local)),
+    h("th", { scope: "row", role: "rowheader" }, h("a", { href: `/admin/showtimes/${showtime.id}`, "data-link": true }, showtime.movie.title), " ", h("small", {}, showtime.format)),
+    h("td", { class: "screen-name", role: "cell" }, showtime.screen.name), h("td", { class: "occupancy", role: "cell" }, h("span", { class: "bar-line", "aria-hidden": "true" }, bar), words),
+    h("td", { class: "sales", role: "cell" }, sale(showtime)));
 }
 
 // Whether it is on sale, and the button that changes that.
