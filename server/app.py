@@ -147,7 +147,9 @@ if TYPE_CHECKING:
 KEEPALIVE_SECONDS: Final = 10
 """Also how long a connection may stay silent or dribble its request head."""
 
-SHUTDOWN_SECONDS: Final = 6
+SHUTDOWN_SECONDS: Final = 1.5
+"""aiohttp waits this long for a request to end, and as long again after it has cancelled it."""
+
 POOL_SECONDS_MAX: Final = 1
 """Nobody who still asks gets an answer by now."""
 

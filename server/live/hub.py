@@ -207,6 +207,13 @@ class Hub:
                 if not waiters:
                     del self._waiters[showtime_id]
 
+    def dismiss(self) -> None:
+        """Whoever waits for a change waits no longer."""
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
     def _beginning(self, room: Room, owner: Owner, since: int | None, epoch: int | None) -> bytes:
         state = room.state
         if since is None or since > state.version or (epoch is not None and epoch != room.epoch):

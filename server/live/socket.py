@@ -125,6 +125,7 @@ class Edge:
     async def drain(self) -> None:
         """Send everybody away, spread over time, and do not wait long for those who dawdle."""
         self.draining = True
+        self.hub.dismiss()
         spread = min(RETRY_MS_MIN + RETRY_MS_PER_SOCKET * len(self.connections), RETRY_MS_MAX)
         for connection in tuple(self.connections):
             connection.watcher.send(frames.bye("restarting", RETRY_MS_MIN + secrets.randbelow(spread)))

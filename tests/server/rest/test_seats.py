@@ -8,9 +8,9 @@ import pytest
 
 from actors.ids import mint
 from actors.runtime.clock import ManualClock
-from server.keys import CLOCK, REGISTRY
+from server.keys import CLOCK, HUB, LIVE, REGISTRY
 from server.live.fold import fold, view_of
-from server.rest.seats import Encoded
+from server.rest.seats import WAIT_SECONDS_MAX, Encoded
 from tests.server.house import House, open_house
 from tests.server.rest.cinema import Counter, expect, fresh_key, open_counter
 
@@ -179,6 +179,17 @@ async def test_who_is_up_to_date_waits_for_the_next_change(counter: Counter) -> 
     await counter.person().hold(counter.showtime_id, "A1")
     told = await hub_waits
     assert told["items"][-1]["held"] == ["A1"]
+
+
+async def test_who_waits_for_a_change_does_not_hold_up_a_restart(counter: Counter) -> None:
+    seq = (await counter.seats())["seq"]
+    waiting = asyncio.ensure_future(events(counter, seq))
+    async with asyncio.timeout(WAIT_SECONDS_MAX / 2):
+        while not counter.house.app[HUB]._waiters:
+            await asyncio.sleep(0.01)
+        await counter.house.app[LIVE].drain()
+        told = await waiting
+    assert (told["items"], told["next_after"]) == ([], seq)
 
 
 async def test_deltas_from_too_far_away_are_gone(counter: Counter) -> None:
