@@ -218,8 +218,9 @@ class Hub:
         state = room.state
         if since is None or since > state.version or (epoch is not None and epoch != room.epoch):
             return room.snapshot()
-        if since == state.version:
+        if since == state.version and (epoch is not None or owner.trail(since - 1) is not None):
             return frames.tick(room.epoch, state.version, self._clock.now())
+        # Somebody who names no epoch may know this version from an earlier one, and a new epoch comes with a snapshot.
         missed = owner.trail(since)
         if not missed or missed[0].version != since + 1:
             return room.snapshot()

@@ -184,6 +184,15 @@ async def test_resuming_at_the_present_version_gets_a_tick() -> None:
     assert (tick["type"], tick["seq"]) == ("tick", house.story.state.version)
 
 
+async def test_whoever_comes_back_after_a_restart_gets_the_snapshot_of_the_new_epoch() -> None:
+    house = House()
+    version = house.story.state.version  # nothing has happened since it woke
+    _, screen = await house.join(since=version)
+    assert kinds(screen.read()) == ["snapshot"]
+    _, screen = await house.join(since=version, epoch=1)
+    assert kinds(screen.read()) == ["tick"]
+
+
 @pytest.mark.parametrize(("since", "epoch"), [(0, None), (1, None), (10_000, None), (3, 7)])
 async def test_resuming_from_what_nobody_remembers_gets_a_snapshot(since: int, epoch: int | None) -> None:
     house = House()
