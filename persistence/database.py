@@ -43,16 +43,7 @@ class Migration:
 
 def open_pool(dsn: str, kind: type[WriterConnection] = asyncpg.Connection) -> Pool:
     """A pool for everything but the journal's appends: `await` it, or enter it with `async with`."""
-    return asyncpg.create_pool(
-        dsn,
-        min_size=1,
-        max_size=POOL_CONNECTIONS_MAX,
-        connection_class=kind,
-        init=_prepare,
-        reset=_keep,
-        command_timeout=COMMAND_SECONDS_MAX,
-        server_settings={"application_name": "marquee"},
-    )
+    return _pool(dsn, kind, POOL_CONNECTIONS_MAX, application_name="marquee")
 
 
 def open_lazy_pool(dsn: str, kind: type[WriterConnection] = asyncpg.Connection) -> Pool:
@@ -60,15 +51,19 @@ def open_lazy_pool(dsn: str, kind: type[WriterConnection] = asyncpg.Connection) 
 
     Only for what means nothing without such a later commit, which whoever asked waits for.
     """
+    return _pool(dsn, kind, LAZY_CONNECTIONS_MAX, application_name="marquee lazy", synchronous_commit="off")
+
+
+def _pool(dsn: str, kind: type[WriterConnection], connections_max: int, **settings: str) -> Pool:
     return asyncpg.create_pool(
         dsn,
         min_size=1,
-        max_size=LAZY_CONNECTIONS_MAX,
+        max_size=connections_max,
         connection_class=kind,
         init=_prepare,
         reset=_keep,
         command_timeout=COMMAND_SECONDS_MAX,
-        server_settings={"application_name": "marquee lazy", "synchronous_commit": "off"},
+        server_settings=settings,
     )
 
 
