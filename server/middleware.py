@@ -30,7 +30,8 @@ _PAGE_HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-_ALWAYS_OPEN: Final = tuple(f"{base}{probe}" for base in ("", "/api/v1") for probe in ("/health", "/ready", "/metrics"))
+PROBES: Final = frozenset(f"{base}{probe}" for base in ("", "/api/v1") for probe in ("/health", "/ready", "/metrics"))
+"""Asked every few seconds by machines: open while the server drains, and nobody looks for their traces."""
 _acceptable_id: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}").fullmatch
 _log: Final = structlog.get_logger("marquee.http")
 
@@ -93,7 +94,7 @@ def wrapper(app: web.Application) -> Wrap:
             began = clock.monotonic()
             request_id = request[REQUEST_ID] = ids.of(request.headers)
             try:
-                if life.draining and request.path not in _ALWAYS_OPEN:
+                if life.draining and request.path not in PROBES:
                     raise unavailable("draining", "The server is restarting. Try again in a moment.")
                 if guard is not None:
                     guard(request)

@@ -27,11 +27,8 @@ from structlog.contextvars import bound_contextvars
 
 from server.auth.identity import Guard
 from server.keys import REQUEST_ID
-from server.middleware import Handler, Wrap, nowhere
+from server.middleware import PROBES, Handler, Wrap, nowhere
 from server.traces.spans import fail, trace_id
-
-PROBES: Final = frozenset(f"{base}{probe}" for base in ("", "/api/v1") for probe in ("/health", "/ready", "/metrics"))
-"""Asked every few seconds by machines: nobody looks for these."""
 
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 TRACEPARENT: Final = "traceparent"
