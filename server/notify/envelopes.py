@@ -5,17 +5,33 @@ the same letter to every mailbox.
 """
 
 from dataclasses import dataclass
+from email.headerregistry import BaseHeader, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import formatdate, parseaddr
+from functools import cache
+from typing import Final
 from urllib.parse import urlsplit
 
 from actors.seatmap.terms import Instant
 from server.notify.calendars import CalendarFile
 from server.notify.press import Sheet
 
-_PLAIN = SMTP.clone(cte_type="7bit")
-_INTERNATIONAL = SMTPUTF8.clone(cte_type="7bit")
+# "=_" cannot occur in what is written quoted-printable (RFC 2045, 6.7), so nobody has to look for it.
+_FORMS: Final = "=_forms"
+_PARTS: Final = "=_parts"
+
+
+class _Headers(HeaderRegistry):
+    """The library makes a new class for every line of a letter's head; a few classes are all there are."""
+
+    @cache  # noqa: B019 (there is one registry, and a dozen names)
+    def __getitem__(self, name: str) -> type[BaseHeader]:
+        return super().__getitem__(name)
+
+
+_PLAIN: Final = SMTP.clone(cte_type="7bit", header_factory=_Headers())
+_INTERNATIONAL: Final = SMTPUTF8.clone(cte_type="7bit", header_factory=_Headers())
 
 
 class NoAddress(Exception):
@@ -44,10 +60,16 @@ def sealed(
     message["Message-ID"] = message_id(key, sender)
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(sheet.text, cte="quoted-printable")
+    message.make_alternative(boundary=_FORMS)
     message.add_alternative(sheet.html, subtype="html", cte="quoted-printable")
     if calendar is not None:
+        message.make_mixed(boundary=_PARTS)
         message.add_attachment(
-            calendar.text, subtype="calendar", params={"method": calendar.method}, filename="booking.ics"
+            calendar.text,
+            subtype="calendar",
+            cte="quoted-printable",
+            params={"method": calendar.method},
+            filename="booking.ics",
         )
     return Letter(key, at, to, message.as_bytes())
 

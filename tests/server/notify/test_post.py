@@ -61,9 +61,23 @@ def test_a_letter_is_text_and_html_and_brings_its_calendar_file() -> None:
     assert calendar.get_filename() == "booking.ics"
 
 
-def test_the_same_letter_set_again_has_the_same_id_and_date() -> None:
-    first, again, other = read(letter().content), read(letter().content), read(letter("mail:confirmed:0193").content)
-    assert (first["Message-ID"], first["Date"]) == (again["Message-ID"], again["Date"])
+def test_words_that_look_like_the_end_of_a_part_stay_words() -> None:
+    outer = read(letter().content)
+    inner = next(outer.iter_parts())
+    ends = "".join(f"--{part.get_boundary()}\n--{part.get_boundary()}--\n" for part in (outer, inner))
+    sheet, calendar = Sheet("Dune", ends, f"<p>\n{ends}</p>\n"), CalendarFile("PUBLISH", ends)
+    message = read(sealed("mail:x:1", NOW, sender=SENDER, to="a@b.example", sheet=sheet, calendar=calendar).content)
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    assert text.get_content().splitlines() == sheet.text.splitlines()
+    assert html.get_content().splitlines() == sheet.html.splitlines()
+    assert [part.get_content().splitlines() for part in message.iter_attachments()] == [ends.splitlines()]
+
+
+def test_the_same_letter_set_again_is_the_same_to_the_byte() -> None:
+    assert letter().content == letter().content
+    first, other = read(letter().content), read(letter("mail:confirmed:0193").content)
     assert first["Message-ID"] != other["Message-ID"]
 
 
