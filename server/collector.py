@@ -16,7 +16,7 @@ YOUNG_MIN: Final = 2_000
 """Fewer new objects are not worth a look."""
 YOUNG_MAX: Final = 50_000
 """More would take long to look at: where no pause came before, they are set aside."""
-BUSY_SHARE: Final = 0.5
+BUSY_SHARE: Final = 0.3
 """A loop that works for more of its time than this has no pauses."""
 CALM_SECONDS: Final = 5.0
 CALM_ROWS: Final = 50
