@@ -10,7 +10,7 @@ from typing import Any, Final
 from actors.seatmap.state import BookingStatus
 from actors.seatmap.terms import Instant
 from persistence.bookings import StoredBooking
-from server.notify.drafts import Draft, amount, day, of_booking, same, time
+from server.notify.drafts import Draft, Telling, amount, day, of_booking, same, time
 
 CONFIRMED: Final = BookingStatus.CONFIRMED.value
 PENDING: Final = BookingStatus.PENDING_PAYMENT.value
@@ -58,7 +58,7 @@ def _cancelled(booking: StoredBooking, facts: Facts, _now: Instant) -> Draft | N
     was_there = booking.confirmed_at is not None
     return Draft(
         "booking_cancelled",
-        of_booking(booking, amount=amount(facts["refund"], facts["currency"])),
+        _given_back(booking, facts),
         {"refunded": facts["refund"] > 0, "paid": booking.paid > 0},
         _link(booking),
         booking if was_there else None,
@@ -80,10 +80,9 @@ def _seats_cancelled(booking: StoredBooking, facts: Facts, now: Instant) -> Draf
 
 
 def _showtime_cancelled(booking: StoredBooking, facts: Facts, _now: Instant) -> Draft | None:
-    back = amount(facts["refund"], facts["currency"])
     return Draft(
         "showtime_cancelled",
-        of_booking(booking, amount=back),
+        _given_back(booking, facts),
         {"refunded": facts["refund"] > 0},
         _link(booking),
         booking if booking.confirmed_at is not None else None,
@@ -131,6 +130,12 @@ def _reminder(booking: StoredBooking, facts: Facts, now: Instant) -> Draft | Non
     if booking.showtime.starts_at != facts["starts_at"]:
         return None
     return Draft("reminder", of_booking(booking), {}, _link(booking))
+
+
+def _given_back(booking: StoredBooking, facts: Facts) -> Telling:
+    """Of the seats that this was about: others may have been given back before."""
+    seats, back = facts["seats"], amount(facts["refund"], facts["currency"])
+    return of_booking(booking, amount=back, seats=same(", ".join(seats)), count=same(len(seats)))
 
 
 def _stands(booking: StoredBooking) -> bool:

@@ -161,6 +161,15 @@ async def test_giving_back_one_seat_leaves_the_rest_in_the_calendar(scene: Scene
     assert entry_of(last)[0] == "PUBLISH"
 
 
+async def test_a_cancellation_does_not_name_seats_that_were_given_back_before(scene: Scene) -> None:
+    booked = await scene.ana.buy(scene.showtime_id, "A1", "A2", "A3")
+    await scene.cancel(booked, seats=["A2"])
+    await scene.house.settle()
+    await scene.cancel(booked)
+    letters = [letter for letter in await scene.letters() if letter["Subject"].endswith("is cancelled")]
+    assert ["Seats: A1, A3" in plain(letter) for letter in letters] == [True]
+
+
 async def test_a_confirmation_that_comes_after_the_end_says_what_became_of_it(scene: Scene) -> None:
     booked = await scene.ana.buy(scene.showtime_id, "A1")
     await scene.cancel(booked)
