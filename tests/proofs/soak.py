@@ -23,6 +23,8 @@ VISITS_OF_ONE_GUEST = 20
 PAUSE_SECONDS = 0.02
 LOOK_SECONDS = 10.0
 GROWTH_MIB_MAX = 48
+HOLD_SECONDS = 20
+"""What people leave lying must be free again while the proof runs, or everything is taken after a minute."""
 
 
 @dataclass
@@ -114,6 +116,7 @@ async def soak(house: House, session: aiohttp.ClientSession, minutes: float, loo
 
 async def prove(minutes: float) -> None:
     with open_house(seed=1) as house:
+        house.settings["MARQUEE_HOLD_TTL_S"] = str(HOLD_SECONDS)
         async with open_session() as session:
             await house.start(session)
             await soak(house, session, minutes, LOOK_SECONDS)
