@@ -24,7 +24,7 @@ else:
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 POOL_CONNECTIONS_MAX: Final = 12
 LAZY_CONNECTIONS_MAX: Final = 4
-COMMAND_SECONDS_MAX: Final = 15.0
+COMMAND_SECONDS_MAX: Final = 8.0
 _MIGRATION_LOCK: Final = 7_001_001
 _JSONB_VERSION: Final = b"\x01"
 

@@ -16,6 +16,8 @@ YOUNG_MIN: Final = 2_000
 """Fewer new objects are not worth a look."""
 YOUNG_MAX: Final = 50_000
 """More would take long to look at: where no pause came before, they are set aside."""
+UNSURE_MIN: Final = 50_000
+"""So many objects that survived one look, or had none, are worth a thorough one."""
 BUSY_SHARE: Final = 0.3
 """A loop that works for more of its time than this has no pauses."""
 CALM_SECONDS: Final = 5.0
@@ -57,14 +59,14 @@ async def _keep_tidy(rows_written: Callable[[], int], calm_seconds: float) -> No
             aside += young
         if busy or rows_written() - rows > CALM_ROWS:
             rows, calm_since = rows_written(), now
-        calm = now - calm_since >= calm_seconds and looked_at + aside > 0
+        calm = now - calm_since >= calm_seconds and looked_at + aside >= UNSURE_MIN
         if calm or aside > OVERDUE_OBJECTS or now > overdue_at:
-            _look_at_everything(aside > 0)
+            _look_at_everything(set_aside=aside > 0)
             looked_at = aside = 0
             rows, calm_since, overdue_at = rows_written(), now, now + OVERDUE_SECONDS
 
 
-def _look_at_everything(set_aside: bool) -> None:
+def _look_at_everything(*, set_aside: bool) -> None:
     if set_aside:
         gc.unfreeze()
     gc.collect()

@@ -420,7 +420,7 @@ async def converse(request: web.Request, connect: Callable[[asyncio.Transport], 
         await response.ended()
     finally:
         connection.session.closed = True
-        connection.watcher.closed = True
+        connection.watcher.retire()
         connection.leave()
         edge.closed(connection, address)
         connection.gone.set_result(None)

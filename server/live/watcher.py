@@ -95,6 +95,11 @@ class Watcher:
             self.closed = True
             self._gate.see_off(self.transport)
 
+    def retire(self) -> None:
+        """The connection is gone. What knew it is let go of, so that no cycle keeps it in memory."""
+        self.closed = True
+        self.fresh = bytes
+
     def catch_up(self, now: Instant) -> bool:
         """Whether a conflated socket needs no more looking after: it drained, or its time is up."""
         if self.closed or self.stale_since is None:

@@ -1,7 +1,9 @@
 """The live edge on real sockets, over the whole application and a real database."""
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -234,6 +236,18 @@ async def test_the_lobby_hears_of_free_seats(counter: Counter) -> None:
     assert (await lobby.next("availability"))["showtimes"][counter.showtime_id] == 120
     await counter.person().hold(counter.showtime_id, "A1", "A2")
     assert (await lobby.next("availability"))["showtimes"] == {counter.showtime_id: 118}
+
+
+async def test_a_socket_that_has_gone_leaves_nothing_behind(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gc, "collect", lambda _generation=2: 0)
+    edge = counter.house.app[LIVE]
+    watching = await watch(counter.house, counter.showtime_id)
+    await watching.sign_in(counter.person())
+    (connection,) = map(weakref.ref, edge.connections)
+    await watching.socket.close()
+    await until(lambda: not edge.connections)
+    await asyncio.sleep(0.05)
+    assert connection() is None
 
 
 async def test_resuming_misses_nothing(counter: Counter) -> None:
