@@ -59,7 +59,7 @@ class Backstage {
     this.view = view;
     for (const label of this.chosen) if (["held", "sold"].includes(view.seats.get(label))) this.chosen.delete(label);
     this.paint();
-    this.counts.replaceChildren(...["free", "held", "sold", "blocked"].map((name) => h("li", {}, h("b", {}, view.counts[name]), " ", t(`state.${name}`))));
+    this.counts.replaceChildren(...["free", "held", "sold", "blocked"].map((name) => h("li", {}, h("span", { class: `swatch ${name}`, "aria-hidden": "true" }), h("b", {}, view.counts[name]), " ", t(`state.${name}`))));
     this.lookBackstage();
     if (view.status === "cancelled" && !this.ended) this.progress();
   }
