@@ -24,7 +24,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HEADER: Final = "Idempotency-Key"
 KEY_LENGTH_MAX: Final = 255
 _CLAIMED: Final[web.RequestKey[bool]] = web.RequestKey("claimed", bool)
-_NEVER_STORED: Final = frozenset((401, 408, 425, 429))
+_NEVER_STORED: Final = frozenset((401, 402, 408, 425, 429))
+"""What may go better next time; 402 because money may be on its way."""
 
 
 def command_id(caller: str, operation: str, key: str, *things: str) -> str:
@@ -66,15 +67,17 @@ def mismatch() -> Problem:
     return Problem(422, "idempotency_mismatch", "This key was already used for a different request.")
 
 
-def idempotent(handler: Handler, *, required: bool = False, joining: bool = False) -> Handler:
+def idempotent(handler: Handler, *, required: bool = False, joining: bool = False, logged: bool = False) -> Handler:
     """A handler whose final answers are stored under the caller's key for 24 hours.
 
     Nobody in particular has no keys: what is answered to a stranger, perhaps a token, must never be had by another
     stranger who thinks of the same key.
 
     A repeat that arrives while the first is being answered is refused; with `joining` it is handled as well, because
-    the command id behind it makes both the same command, which gets the same answer.
+    the command id behind it makes both the same command, which gets the same answer. `logged` says further that the log
+    remembers every success, so that only refusals are kept here.
     """
+    joining = joining or logged
 
     @wraps(handler)
     async def answer_once(request: web.Request) -> web.StreamResponse:
@@ -87,7 +90,7 @@ def idempotent(handler: Handler, *, required: bool = False, joining: bool = Fals
         scope = store.Scope(identity.account_id, request.method, request.path, key)
         writes, now = request.app[WRITES], request.app[CLOCK].now()
         body_hash = _keyed_hash(request, await read_bytes(request))
-        claim = await writes.claim(store.Wish(scope, body_hash, now, bound=joining))
+        claim = await writes.claim(store.Wish(scope, body_hash, now, bound=logged))
         if not claim.mine:
             if claim.body_hash != body_hash:
                 raise mismatch()
@@ -104,7 +107,7 @@ def idempotent(handler: Handler, *, required: bool = False, joining: bool = Fals
         except BaseException:
             await store.abandon(request.app[POOL], scope)
             raise
-        if joining and response.status < 400:
+        if logged and response.status < 400:
             return response
         if isinstance(response, web.Response) and response.status < 500 and response.status not in _NEVER_STORED:
             body = response.body if isinstance(response.body, bytes) else b""

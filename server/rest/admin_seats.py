@@ -30,7 +30,7 @@ from server import wire
 from server.asking import ask, cause, problem
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, Identity, require, require_staff_of
 from server.errors import Problem, not_found
-from server.idempotency import idempotency_key
+from server.idempotency import idempotency_key, idempotent
 from server.keys import POOL, REGISTRY
 from server.operations import Operation
 from server.requests import Body, path_id, read_body, read_optional_body
@@ -245,17 +245,18 @@ async def show_live(request: web.Request) -> web.Response:
 
 OPERATIONS: Final = (
     Operation(
-        "PUT", f"{_SHOWTIME}/seats", change_seats, "Block and free seats; what is in use is named and stays.",
+        "PUT", f"{_SHOWTIME}/seats", idempotent(change_seats, joining=True),
+        "Block and free seats; what is in use is named and stays.",
         access=_SELLERS, answers={200: SeatsChanged}, asks=SeatChanges, remembers=True,
         problems=("out_of_scope", "seats_unavailable", "unknown_seat", "showtime_cancelled", "showtime_over"),
     ),
     Operation(
-        "POST", f"{_SHOWTIME}/sales/open", open_sales, "Open the sale.",
+        "POST", f"{_SHOWTIME}/sales/open", idempotent(open_sales, joining=True), "Open the sale.",
         access=_MANAGERS, answers={200: Standing}, asks=Nothing, body_required=False, remembers=True,
         problems=("out_of_scope", "past_deadline", "showtime_cancelled", "showtime_over"),
     ),
     Operation(
-        "POST", f"{_SHOWTIME}/sales/close", close_sales, "Close the sale.",
+        "POST", f"{_SHOWTIME}/sales/close", idempotent(close_sales, joining=True), "Close the sale.",
         access=_MANAGERS, answers={200: Standing}, asks=Closing, body_required=False, remembers=True,
         problems=("out_of_scope", "showtime_cancelled", "showtime_over"),
     ),

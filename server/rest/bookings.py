@@ -32,7 +32,7 @@ from server.idempotency import idempotent
 from server.keys import CLOCK, POOL, REGISTRY, SANDBOX, TILL, WRITES
 from server.operations import SIGNED_IN, Operation
 from server.payments.provider import News, Standing
-from server.payments.sandbox import order_id
+from server.payments.sandbox import Sandbox, order_id
 from server.payments.till import Settled
 from server.problems import STOPPED, TAKING
 from server.promotions import redeem
@@ -202,8 +202,21 @@ async def show(request: web.Request) -> web.Response:
     return answer(body)
 
 
-async def confirm(request: web.Request) -> web.Response:
-    """The customer returns from the provider, whose books say what is true."""
+async def confirm(request: web.Request) -> web.StreamResponse:
+    """The customer returns from the provider, whose books say what is true.
+
+    A payment that this request makes is in the log with its key. Whatever else is said here depends on who was first,
+    the provider's news or a refund, and is kept.
+    """
+    booking_id, actor = await actor_behind(request, "booking_id", "booking")
+    booked = actor.snapshot.bookings.get(booking_id)
+    asked = await read_body(request, Confirmation)
+    if booked is not None and asked.provider_order_id is None and _pays_here(request, booked):
+        return await _confirm(request)
+    return await _confirm_kept(request)
+
+
+async def _confirm(request: web.Request) -> web.Response:
     caller = require(request)
     booking_id, actor = await actor_behind(request, "booking_id", "booking")
     asked = await read_body(request, Confirmation)
@@ -253,6 +266,8 @@ async def quote_cancellation(request: web.Request) -> web.Response:
     return answer(_quote(state, booked, named, now))
 
 
+_confirm_kept: Final = idempotent(_confirm, required=True, joining=True)
+
 _LIST: Final = Operation(
     "GET", "/api/v1/bookings", show_all, "The caller's bookings, the newest first.",
     access=SIGNED_IN, answers={200: Listed[BookingCard]}, query=BookingsQuery,
@@ -260,7 +275,7 @@ _LIST: Final = Operation(
 
 OPERATIONS: Final = (
     Operation(
-        "POST", "/api/v1/bookings", idempotent(place, required=True, joining=True),
+        "POST", "/api/v1/bookings", idempotent(place, required=True, logged=True),
         "Book a hold, or seats of a showtime in one step.",
         access=SIGNED_IN, answers={201: BookingBody}, asks=NewBooking, key_required=True, remembers=True,
         problems=(
@@ -381,7 +396,7 @@ async def _unnamed(
             raise not_captured()
         return await till.settle(payment, who)
     now = request.app[CLOCK].now()
-    payment_id = derived_id(sandbox.name, booked.id)  # one for all who return at once: nobody pays twice
+    payment_id = _paid_here(sandbox, booked)
     payment = Payment(
         payment_id, booked.id, actor.showtime_id, booked.owner, sandbox.name, order_id(payment_id), booked.total,
         booked.currency, now,
@@ -395,6 +410,20 @@ async def _unnamed(
     if booked.expires_at <= now:
         raise unpayable(BookingStatus.EXPIRED)
     return await till.bring(payment, await sandbox.pay_now(payment), who)
+
+
+def _paid_here(sandbox: Sandbox, booked: Booking) -> str:
+    """The payment that a confirmation makes: one for all who return at once, so that nobody pays twice."""
+    return derived_id(sandbox.name, booked.id)
+
+
+def _pays_here(request: web.Request, booked: Booking) -> bool:
+    """Whether a confirmation that names no order pays the booking, or did so before."""
+    sandbox = request.app.get(SANDBOX)
+    if sandbox is None:
+        return False
+    can_be_paid = booked.status is BookingStatus.PENDING_PAYMENT and booked.expires_at > request.app[CLOCK].now()
+    return can_be_paid or _paid_here(sandbox, booked) in (booked.payment_id, *booked.refunded_payments)
 
 
 def _gone_back(payment: Payment, standing: Standing, booked: Booking) -> Problem | None:

@@ -143,7 +143,7 @@ async def fail(request: web.Request) -> web.Response:
 
 
 _START: Final = Operation(
-    "POST", "/api/v1/payments/orders", idempotent(start, required=True, joining=True),
+    "POST", "/api/v1/payments/orders", idempotent(start, required=True, logged=True),
     "Begin to pay: an order at the provider, and time enough to finish.",
     access=SIGNED_IN, answers={201: PaymentStart}, asks=NewPayment, key_required=True, remembers=True,
     problems=(

@@ -289,6 +289,40 @@ async def test_a_confirmation_said_again_after_the_end_is_answered_as_at_first(c
     assert (await verify(counter.house.app[POOL])).differences == []
 
 
+async def test_what_the_news_had_confirmed_already_is_said_again_as_at_first(database_url: str) -> None:
+    async with open_house(database_url) as house:
+        counter = await open_counter(house)
+        ana = counter.person()
+        booked = await ana.book(counter.showtime_id, "A1")
+        receipt = await capture(house, (await start(ana, booked["id"]))["payment_id"])
+        order = {"provider_order_id": receipt["provider_order_id"]}
+        path, said = f"/bookings/{booked['id']}/confirm", [{"provider": "sandbox", **rest} for rest in (order, {})]
+        keys = [fresh_key() for _ in said]
+        told = [[await ana.post(path, body, key=key) for _ in range(3)] for body, key in zip(said, keys, strict=True)]
+        bodies = [{await answer.read() for answer in answers} for answers in told]
+        assert {answer.status for answers in told for answer in answers} == {200}
+        await expect(await ana.post(f"/bookings/{booked['id']}/cancel", {}, key=fresh_key()), 200)
+    async with open_house(database_url) as house:
+        ana.house = house
+        for body, key, first in zip(said, keys, bodies, strict=True):
+            again = await ana.post(path, body, key=key)
+            assert (again.status, {await again.read()}) == (200, first)
+        other = await ana.post(path, said[1], key=keys[0])
+        assert (await expect(other, 422))["code"] == "idempotency_mismatch"
+        assert (await expect(await pay(ana, booked["id"]), 409))["code"] == "booking_cancelled"
+
+
+async def test_a_payment_that_is_on_its_way_can_be_asked_for_again_under_one_key(counter: Counter) -> None:
+    ana, key = counter.person(), fresh_key()
+    booked = await ana.book(counter.showtime_id, "A1")
+    started = await start(ana, booked["id"])
+    path = f"/bookings/{booked['id']}/confirm"
+    said = {"provider": "sandbox", "provider_order_id": started["provider_order_id"]}
+    assert (await expect(await ana.post(path, said, key=key), 402))["code"] == "payment_not_captured"
+    await capture(counter.house, started["payment_id"])
+    assert (await expect(await ana.post(path, said, key=key), 200))["status"] == "confirmed"
+
+
 async def test_who_pays_and_is_never_heard_of_again_is_looked_after(counter: Counter) -> None:
     """The server stopped between the money and the booking: somebody looks, and the money buys its seats."""
     ana, app = counter.person(), counter.house.app

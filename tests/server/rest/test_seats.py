@@ -320,6 +320,27 @@ async def test_only_the_staff_of_the_theatre_may_touch_its_showtimes(counter: Co
     await expect(await counter.person("admin").get(f"{base}/live"), 200)
 
 
+async def test_what_the_house_does_under_a_key_is_answered_as_at_first(counter: Counter) -> None:
+    manager, base = counter.manager(), f"/admin/showtimes/{counter.showtime_id}"
+    done = [
+        ("PUT", f"{base}/seats", {"block": [{"seat": "A1"}]}),
+        ("POST", f"{base}/sales/close", {"reason": "fire"}),
+        ("POST", f"{base}/sales/open", {}),
+        ("PUT", f"{base}/seats", {"unblock": ["A1"]}),
+    ]
+    headers = [{"Idempotency-Key": fresh_key()} for _ in done]
+
+    async def say(number: int) -> tuple[int, bytes]:
+        method, path, body = done[number]
+        answer = await counter.house.ask(method, path, token=manager.token, json=body, headers=headers[number])
+        return answer.status, await answer.read()
+
+    first = [await say(number) for number in range(len(done))]
+    assert {status for status, _ in first} == {200}
+    await counter.person().hold(counter.showtime_id, "B1")
+    assert [await say(number) for number in range(len(done))] == first
+
+
 async def test_the_house_sees_who_holds_what(counter: Counter) -> None:
     ana = counter.person()
     held = await ana.hold(counter.showtime_id, "A1")
