@@ -170,7 +170,7 @@ def from_shortcut(
     """The plan of a plain rectangular hall. LayoutInvalid.
 
     `aisles_after` are seat numbers with an aisle to their right. `categories` names the row labels of each category, or
-    `type_counts` how many seats of each category there are from the front, whole rows; all is `standard` without both.
+    `type_counts` how many seats of each category there are from the front; all is `standard` without both.
     """
     if not (1 <= rows <= ROWS_MAX and 1 <= seats_per_row <= SEATS_PER_ROW_MAX):
         raise LayoutInvalid([("rows", f"must be 1 to {ROWS_MAX} rows of 1 to {SEATS_PER_ROW_MAX} seats")])
@@ -178,8 +178,8 @@ def from_shortcut(
     problems = list(_shortcut_problems(labels, seats_per_row, aisles_after, categories or {}, type_counts))
     if problems:
         raise LayoutInvalid(problems)
-    by_row = _categories_by_row(labels, seats_per_row, categories or {}, type_counts)
-    keys = list(dict.fromkeys(by_row.values()))
+    by_seat = _categories_by_seat(labels, seats_per_row, categories or {}, type_counts)
+    keys = list(dict.fromkeys(by_seat))
     return {
         "name": name,
         "categories": [
@@ -198,7 +198,7 @@ def from_shortcut(
                         "number": str(number),
                         "x": number + AISLE_WIDTH * sum(aisle < number for aisle in aisles_after),
                         "y": order * ROW_PITCH,
-                        "category": by_row[label],
+                        "category": by_seat[(order - 1) * seats_per_row + number - 1],
                         "kind": SeatKind.STANDARD.value,
                         "attrs": [],
                     }
@@ -238,20 +238,19 @@ def _shortcut_problems(
         yield "type_counts", "must not be negative"
     if sum(type_counts.values()) != len(labels) * seats_per_row:
         yield "type_counts", f"must add up to {len(labels) * seats_per_row} seats"
-    elif any(count % seats_per_row for count in type_counts.values()):
-        yield "type_counts", f"must be whole rows of {seats_per_row} seats"
 
 
-def _categories_by_row(
+def _categories_by_seat(
     labels: Sequence[str],
     seats_per_row: int,
     categories: Mapping[str, Sequence[str]],
     type_counts: Mapping[str, int] | None,
-) -> dict[str, str]:
+) -> list[str]:
+    """Row after row, each from its first seat to its last."""
     if type_counts is not None:
-        filled = (category for category, count in type_counts.items() for _ in range(count // seats_per_row))
-        return dict(zip(labels, filled, strict=True))
-    return dict.fromkeys(labels, "standard") | {row: key for key, rows in categories.items() for row in rows}
+        return [category for category, count in type_counts.items() for _ in range(count)]
+    by_row = {row: key for key, rows in categories.items() for row in rows}
+    return [by_row.get(label, "standard") for label in labels for _ in range(seats_per_row)]
 
 
 def _in_order(row: Plan) -> list[Plan]:

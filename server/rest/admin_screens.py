@@ -62,7 +62,7 @@ Key = Annotated[str, Field(min_length=1, max_length=60)]
 class NewScreen(Body):
     """A screen with one of three drawings: `layout`, a plan of ours or of pretix; `layout_id`, a copy of a drawing that
     is there; or the shortcut of `rows` times `seats_per_row`, all `standard` unless `type_counts` says how many seats
-    from the front are of each category, in whole rows."""
+    from the front are of each category, which add up to all of them."""
 
     theatre_id: Id
     name: ScreenName

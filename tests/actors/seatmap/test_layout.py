@@ -30,9 +30,14 @@ def test_categories_by_row_or_by_count():
     assert [by_count.seats[s].category for s in ("B4", "C1")] == ["regular", "vip"]
 
 
+def test_counts_of_categories_need_not_be_whole_rows():
+    hall = from_plan("l", 1, from_shortcut("Hall", 3, 4, type_counts={"front": 3, "regular": 7, "vip": 2}))
+    assert [hall.seats[s].category for s in ("A3", "A4", "C2", "C3")] == ["front", "regular", "regular", "vip"]
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"type_counts": {"regular": 11}}, {"type_counts": {"regular": 10, "vip": 2}}, {"categories": {"vip": ["X"]}}],
+    [{"type_counts": {"regular": 11}}, {"type_counts": {"regular": 10, "vip": 3}}, {"categories": {"vip": ["X"]}}],
 )
 def test_a_shortcut_that_does_not_add_up_is_refused(wrong):
     with pytest.raises(LayoutInvalid):
