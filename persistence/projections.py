@@ -179,7 +179,7 @@ def payment_status(booking: Booking) -> str:
         if not booking.refunded:
             return "succeeded"
         return "refunded" if booking.refunded == booking.paid else "partially_refunded"
-    if booking.status is BookingStatus.PENDING_PAYMENT:
+    if booking.status is BookingStatus.PENDING_PAYMENT and booking.payment_id not in booking.refunded_payments:
         return "pending" if booking.payment_id else "none"
     if booking.refunded_payments:
         return "refunded"
