@@ -3,13 +3,14 @@
 Lists show live figures: the resident actor's where there is one, else the row that the journal keeps beside the log.
 """
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from aiohttp import web
 from typing_extensions import TypedDict
 
 from actors.seatmap.pricing import ruled_line
-from actors.seatmap.terms import Instant, Tariff
+from actors.seatmap.terms import Instant, PriceRule, Tariff
 from actors.seatmap.view import FEW_LEFT_PART, FEW_LEFT_SEATS, public_status
 from persistence import programme
 from persistence.programme import ProgrammeFilter, Showtime, ShowtimeDetail
@@ -89,7 +90,7 @@ class ShowtimePage(ShowtimeCard):
 
 
 class PlannedCard(ShowtimePage):
-    """A showtime as its planners see it. `version` is what `If-Match` compares."""
+    """A showtime as its planners see it: prices before any rule. `version` is what `If-Match` compares."""
 
     movie_id: str
     screen_id: str
@@ -145,11 +146,11 @@ def showtime_card(request: web.Request, showtime: Showtime) -> ShowtimeCard:
     }
 
 
-def showtime_page(request: web.Request, detail: ShowtimeDetail) -> ShowtimePage:
-    """A showtime's own page: its card, what seats cost all-in, and the rules of holding and cancelling."""
+def showtime_page(request: web.Request, detail: ShowtimeDetail, rules: Sequence[PriceRule] = ()) -> ShowtimePage:
+    """A showtime's own page: its card, what seats cost all-in under `rules`, and how one holds and cancels."""
     return {
         **showtime_card(request, detail.showtime),
-        "prices": _prices(detail.tariff),
+        "prices": _prices(detail.tariff, rules),
         "default_ticket_type": detail.tariff.default_ticket_type,
         "hold_ttl_s": detail.hold_seconds,
         "max_seats": detail.seats_per_customer_max,
@@ -177,9 +178,9 @@ def planned_card(request: web.Request, planned: Planned) -> PlannedCard:
     }
 
 
-def _prices(tariff: Tariff) -> list[PriceLine]:
+def _prices(tariff: Tariff, rules: Sequence[PriceRule]) -> list[PriceLine]:
     quotes = [
-        ruled_line(tariff, "", category, ticket_type)
+        ruled_line(tariff, "", category, ticket_type, rules)
         for category, by_type in tariff.prices.items()
         for ticket_type in by_type
     ]

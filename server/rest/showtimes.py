@@ -1,5 +1,6 @@
 """The programme: showtimes by every filter, what the filters can be, and one showtime with its prices."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
 
@@ -7,11 +8,13 @@ from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from actors.seatmap.price_rules import applying
+from actors.seatmap.terms import PriceRule
 from persistence import programme
 from persistence.moments import instant
-from persistence.programme import ProgrammeFilter
+from persistence.programme import ProgrammeFilter, ShowtimeDetail
 from server.errors import not_found
-from server.keys import CLOCK, POOL
+from server.keys import CLOCK, POOL, REGISTRY
 from server.listings import ShowtimeCard, ShowtimePage, after_start, days_from, showtime_list, showtime_page
 from server.operations import PUBLIC, Operation
 from server.requests import Cursor, Day, Id, Page, Query, Text, WireTime, path_id, read_query
@@ -92,7 +95,15 @@ async def one_showtime(request: web.Request) -> web.Response:
     found = await programme.showtime(request.app[POOL], path_id(request, "showtime_id", "showtime"))
     if found is None:
         raise not_found("showtime")
-    return public_answer(request, showtime_page(request, found))
+    return public_answer(request, showtime_page(request, found, await _rules_now(request, found)))
+
+
+async def _rules_now(request: web.Request, found: ShowtimeDetail) -> Sequence[PriceRule]:
+    """What moves the prices at this moment. Some rules ask how full the hall is, which its actor knows."""
+    if not found.tariff.rules:
+        return ()
+    actor = await request.app[REGISTRY].actor(found.showtime.id)
+    return applying(actor.snapshot, request.app[CLOCK].now())
 
 
 OPERATIONS: Final = (
@@ -118,7 +129,7 @@ OPERATIONS: Final = (
         "GET",
         "/api/v1/showtimes/{showtime_id}",
         one_showtime,
-        "One showtime with its prices and rules.",
+        "One showtime with what its seats cost now, and its rules.",
         PUBLIC,
         {200: ShowtimePage, 304: None},
         problems=("showtime_not_found",),

@@ -156,6 +156,25 @@ async def test_a_rule_is_named_in_the_hold_and_bounded(office: Office) -> None:
     assert (seat["price"]["amount"], seat["rules"]) == (1_400, ["Wednesday", "Last day"])
 
 
+async def test_a_showtime_says_what_its_seats_cost_now_as_the_hold_will(office: Office) -> None:
+    made = await office.add("2026-10-21T20:00")
+    rules = [
+        {"name": "Wednesday", "when": {"weekdays": [3]}, "adjust": {"percent": 20}},
+        {"name": "Filling", "when": {"occupancy_pct_min": 1}, "adjust": {"amount": 300}},
+    ]
+    await reprice(office, made["id"], rules=rules, fee=50, tax_bps=1_900)
+    for seats in (("A1", "A2", "A3"), ("A4",)):
+        page = await expect(await office.house.get(f"/showtimes/{made['id']}"), 200)
+        held = (await office.customer().hold(made["id"], *seats))["seats"][0]
+        kind = (held["category"], held["ticket_type"])
+        (shown,) = [line for line in page["prices"] if (line["category"], line["ticket_type"]) == kind]
+        assert {name: shown[name] for name in ("amount", "fee", "tax", "total")} == {
+            "amount": held["price"]["amount"],
+            **{name: held[name]["amount"] for name in ("fee", "tax", "total")},
+        }
+    assert held["rules"] == ["Wednesday", "Filling"]
+
+
 async def test_a_rule_without_a_name_is_named_after_its_place(office: Office) -> None:
     made = await office.add("2026-10-21T20:00")
     rules = [
