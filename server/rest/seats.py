@@ -234,12 +234,14 @@ async def _answers_for(pool: Pool, caller: Identity, showtime_id: str) -> bool:
 
 
 async def show_seats_elsewhere(request: web.Request) -> web.Response:
-    """The old addresses name the showtime in the query."""
+    """The old addresses name the showtime in the query. What else is in it goes along."""
     query = read_query(request, ElsewhereQuery)
     showtime_id = query.showtime_id or query.showtime or query.show_id or ""
     if not is_uuid(showtime_id):
         raise invalid("showtime_id", "Name the showtime.")
-    return web.Response(status=308, headers={hdrs.LOCATION: f"/api/v1/showtimes/{showtime_id}/seats"})
+    url = request.rel_url.with_path(f"/api/v1/showtimes/{showtime_id}/seats", keep_query=True)
+    location = str(url.without_query_params("showtime_id", "showtimeId", "show_id"))
+    return web.Response(status=308, headers={hdrs.LOCATION: location})
 
 
 _ELSEWHERE: Final = Operation(

@@ -240,6 +240,8 @@ async def test_the_old_addresses_of_the_map_lead_to_it(counter: Counter) -> None
         assert [(step.status, "X-Request-Id" in step.headers) for step in answer.history] == [(308, True)]
         assert (await expect(answer, 200))["counts"]["free"] == 12
     await expect(await counter.house.get("/seats"), 422)
+    sought = await counter.house.get(f"/seats?showtimeId={counter.showtime_id}&format=full")
+    assert (await expect(sought, 200))["total_seats"] == 12
 
 
 async def test_the_house_blocks_seats_and_frees_them_seat_by_seat(counter: Counter) -> None:
