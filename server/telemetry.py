@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import orjson
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.web import AbstractResource
+from aiohttp.web import AbstractResource, RequestPayloadError
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -133,8 +133,8 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
 
 
 def _without_the_request(record: logging.LogRecord) -> bool:
-    """What cannot be parsed is quoted in the error, and may be a token with one wrong sign."""
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+    """What cannot be parsed or unpacked is quoted in the error, and may be a token with one wrong sign."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | RequestPayloadError):
         record.msg, record.args, record.exc_info = "malformed_request", (), None
     return True
 

@@ -40,6 +40,7 @@ async def test_a_visit_leaves_no_token_and_no_personal_data(database_url: str, w
     log = written.getvalue()
     assert "unavailable" in log
     assert "malformed_request" in log
+    assert "decode content-encoding" not in log
     for line in log.splitlines():
         json.loads(line)
     for secret in (EMAIL, PASSWORD, NAME, PHONE, *secrets):
@@ -62,10 +63,13 @@ async def _visit(house: House) -> tuple[str, str]:
 
 
 async def _misbehave(house: House, token: str) -> None:
-    """A head that cannot be parsed, with a token in it; then the database is away."""
+    """A head with a token that cannot be parsed, a body that cannot be unpacked; then the database is away."""
     reader, writer = await asyncio.open_connection("127.0.0.1", house.client.port)
     writer.write(f"GET /api/v1/auth/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\0\r\n\r\n".encode())
     assert b"400" in await asyncio.wait_for(reader.readline(), 30)
     writer.close()
+    packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    path = "/api/v1/auth/login"
+    assert (await house.client.post(path, data=f"not packed {EMAIL}".encode(), headers=packed)).status == 400
     await house.app[POOL].close()
     assert (await house.post("/auth/login", {"email": EMAIL, "password": PASSWORD})).status >= 500
