@@ -13,10 +13,10 @@ from actors.ids import is_uuid, showtime_number
 from actors.limits import Limits
 from actors.ports import Clock, Draining, Handle, Journal, Loaded, Placement, Publisher, UnknownShowtime, WorldFailure
 from actors.runtime.registry import Registry
-from actors.seatmap.commands import Command
+from actors.seatmap.commands import Command, Expire
 from actors.seatmap.state import NEVER
 from actors.seatmap.terms import Instant
-from actors.showtime import Reply, ShowtimeActor
+from actors.showtime import CLOCKWORK, Reply, ShowtimeActor
 
 PASSIVATION_PASS_MS = 15_000
 PASSIVATION_PAUSE_MS = 100
@@ -160,7 +160,15 @@ class Showtimes:
         self._born_at[showtime_id] = self._clock.now()
         actor.run(partial(self._ended, actor))
         self._publisher.publish(loaded.epoch, (), loaded.state)
+        if loaded.state.deadline <= self._clock.now():
+            await self._catch_up(actor)
         return actor
+
+    async def _catch_up(self, actor: ShowtimeActor) -> None:
+        """What fell due while nobody was awake becomes a fact before anybody looks: no expired hold is seen."""
+        caught_up: asyncio.Future[Reply] = self._loop.create_future()
+        actor.post(Expire(CLOCKWORK), partial(_settle, caught_up))
+        await caught_up
 
     def _ended(self, actor: ShowtimeActor, why: BaseException | None) -> None:
         showtime_id = actor.showtime_id

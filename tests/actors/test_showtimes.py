@@ -209,6 +209,29 @@ async def test_a_hold_expires_by_the_alarm_and_also_after_a_restart(stage: Stage
         assert actor.snapshot.free == 18
 
 
+async def test_what_fell_due_while_the_house_was_closed_has_happened_before_anybody_looks(stage: Stage):
+    async with stage.open() as showtimes:
+        await showtimes.ask(ID, hold("ana", "A1"))
+    stage.clock.advance(601_000)
+    async with stage.open() as showtimes:
+        actor = await showtimes.actor(ID)
+        assert (actor.snapshot.held, actor.snapshot.version) == (0, 4)
+    stage.clock.advance(601_000)
+    async with stage.open() as showtimes:
+        assert (await showtimes.actor(ID)).snapshot.version == 4
+
+
+async def test_a_house_whose_log_is_down_says_so_when_something_is_due(stage: Stage):
+    async with stage.open() as showtimes:
+        await showtimes.ask(ID, hold("ana", "A1"))
+    stage.clock.advance(601_000)
+    async with stage.open() as showtimes:
+        stage.journal.faults.lost_before = True
+        with pytest.raises(JournalDown):
+            await showtimes.actor(ID)
+        assert (await showtimes.actor(ID)).snapshot.held == 0
+
+
 async def test_an_idle_showtime_rests_and_the_next_question_wakes_it():
     stage = Stage(Limits(idle_seconds_before_passivation=60))
     await stage.journal.schedule(ID, 1, replace(TERMS, sales_open_at=NOW - 1), NOW, SYSTEM)
