@@ -1,14 +1,12 @@
 """Answers on the wire, byte by byte: what is written in one go says what an ordinary response says."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import hdrs, web
 
-from server import collector
 from server.keys import REQUEST_ID
 from server.responses import ANSWER_HEADERS, PUBLIC_READ, prompt, public_answer
 
@@ -96,28 +94,3 @@ async def test_many_questions_at_once_are_answered_in_turn_however_slowly_they_a
         writer.write(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n" * 20 + GET)
         sizes = [len((await _answer(reader))[2]) for _ in range(21)]
         assert sizes == [300_010] * 20 + [11]
-
-
-async def test_the_collector_looks_thoroughly_only_when_the_log_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[int] = []
-    rows = 0
-    promotions = iter(range(1_000))
-    monkeypatch.setattr(collector, "LOOK_SECONDS", 0)
-    monkeypatch.setattr(collector, "_promotions", lambda: next(promotions))
-    monkeypatch.setattr(gc, "collect", lambda: looks.append(rows))
-    busy = True
-
-    def rows_written() -> int:
-        nonlocal rows
-        rows += collector.QUIET_ROWS + 1 if busy else 0
-        return rows
-
-    task = asyncio.create_task(collector.keep_tidy(rows_written))
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert looks == []
-    busy = False
-    while not looks:
-        await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
