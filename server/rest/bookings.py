@@ -19,6 +19,7 @@ from actors.seatmap.events import BookingPlaced
 from actors.seatmap.refunds import offer
 from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import Booking, BookingStatus, SeatMap
+from actors.seatmap.terms import Instant
 from actors.showtime import Reply, ShowtimeActor
 from persistence import bookings, promos, refunds
 from persistence.bookings import BookingFilter, Contact, GivenContact
@@ -32,6 +33,7 @@ from server.idempotency import idempotent
 from server.keys import CLOCK, POOL, REGISTRY, SANDBOX, TILL, WRITES
 from server.operations import SIGNED_IN, Operation
 from server.payments.provider import News, Standing
+from server.payments.sandbox import NAME as SANDBOX_NAME
 from server.payments.sandbox import Sandbox, order_id
 from server.payments.till import Settled
 from server.problems import STOPPED, TAKING
@@ -211,7 +213,8 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     booking_id, actor = await actor_behind(request, "booking_id", "booking")
     booked = actor.snapshot.bookings.get(booking_id)
     asked = await read_body(request, Confirmation)
-    if booked is not None and asked.provider_order_id is None and _pays_here(request, booked):
+    sandbox = _sandbox_of(request, asked)
+    if booked is not None and sandbox is not None and _pays_here(sandbox, booked, request.app[CLOCK].now()):
         return await _confirm(request)
     return await _confirm_kept(request)
 
@@ -389,7 +392,7 @@ async def _unnamed(
 ) -> Settled | web.Response:
     """The customer returns without naming an order: it is the booking's. With the sandbox that means to pay now."""
     till = request.app[TILL]
-    sandbox = request.app.get(SANDBOX)
+    sandbox = _sandbox_of(request, asked)
     if sandbox is None:
         payment = await till.payment(booked.payment_id)
         if payment is None or payment.provider != asked.provider:
@@ -417,12 +420,15 @@ def _paid_here(sandbox: Sandbox, booked: Booking) -> str:
     return derived_id(sandbox.name, booked.id)
 
 
-def _pays_here(request: web.Request, booked: Booking) -> bool:
-    """Whether a confirmation that names no order pays the booking, or did so before."""
-    sandbox = request.app.get(SANDBOX)
-    if sandbox is None:
-        return False
-    can_be_paid = booked.status is BookingStatus.PENDING_PAYMENT and booked.expires_at > request.app[CLOCK].now()
+def _sandbox_of(request: web.Request, asked: Confirmation) -> Sandbox | None:
+    """Where a confirmation that names no order is paid at once."""
+    unnamed = asked.provider == SANDBOX_NAME and asked.provider_order_id is None
+    return request.app.get(SANDBOX) if unnamed else None
+
+
+def _pays_here(sandbox: Sandbox, booked: Booking, now: Instant) -> bool:
+    """Whether such a confirmation pays the booking, or did so before."""
+    can_be_paid = booked.status is BookingStatus.PENDING_PAYMENT and booked.expires_at > now
     return can_be_paid or _paid_here(sandbox, booked) in (booked.payment_id, *booked.refunded_payments)
 
 

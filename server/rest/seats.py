@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 
 import orjson
 from aiohttp import hdrs, web
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from typing_extensions import TypedDict
 
 from actors.ids import is_uuid
@@ -46,11 +46,26 @@ _STAFF: Final = (BOX_OFFICE, MANAGER, ADMIN)
 Form = Literal["sparse", "full", "counts"]
 
 
+def _moment_or_version(text: object, read: ValidatorFunctionWrapHandler) -> object:
+    """One sentence instead of one for each thing that this might have been."""
+    try:
+        return read(text)
+    except ValidationError:
+        raise ValueError(f"give a version from 1 to {VERSION_MAX}, or a time like 2026-11-21T18:00:00Z") from None
+
+
+At = Annotated[
+    Annotated[int, Field(ge=1, le=VERSION_MAX)] | WireTime,
+    Field(union_mode="left_to_right"),
+    WrapValidator(_moment_or_version),
+]
+
+
 class SeatsQuery(Query):
     """`at` is a version of the log or a moment: the map as it was then, for the staff of the theatre."""
 
     format: Form = "sparse"
-    at: Annotated[int, Field(ge=1, le=VERSION_MAX)] | WireTime | None = Field(None, union_mode="left_to_right")
+    at: At | None = None
 
 
 class EventsQuery(Query):

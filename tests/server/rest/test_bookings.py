@@ -350,6 +350,15 @@ async def test_an_unknown_promotion_is_refused(counter: Counter) -> None:
     assert (await expect(refused, 422))["code"] == "promo_invalid"
 
 
+async def test_naming_another_provider_pays_nothing_here(counter: Counter) -> None:
+    ana = counter.person()
+    booked = await ana.book(counter.showtime_id, "A1")
+    for provider in ("stripe", "razorpay"):
+        said = await pay(ana, booked["id"], provider=provider)
+        assert (await expect(said, 402))["code"] == "payment_not_captured"
+    assert (await expect(await ana.get(f"/bookings/{booked['id']}"), 200))["payment"]["status"] == "none"
+
+
 async def test_nobody_is_confirmed_before_the_provider_has_the_money(counter: Counter) -> None:
     ana = counter.person()
     booked = await ana.book(counter.showtime_id, "A1")
