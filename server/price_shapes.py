@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Final
 
-from pydantic import Field, model_validator
+from babel.numbers import list_currencies
+from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import TypedDict
 
 from actors.seatmap.pricing import ruled_line
@@ -18,12 +19,20 @@ _WITHOUT_DECIMALS: Final = frozenset(
     "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()  # noqa: SIM905
 )
 _WITH_THREE: Final = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
+_CURRENCIES: Final = list_currencies()
+
+
+def _known(currency: str) -> str:
+    if currency not in _CURRENCIES:
+        raise ValueError("there is no such currency")
+    return currency
+
 
 Words = Annotated[list[Word], Field(max_length=50)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Hours = Annotated[int, Field(ge=0, le=8_760)]
 Bps = Annotated[int, Field(ge=0, le=10_000)]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$"), AfterValidator(_known)]
 Priced = Annotated[list[Price], Field(max_length=PRICES_MAX)]
 
 

@@ -17,6 +17,7 @@ from server.cards import TheatreRecord, theatre_record
 from server.errors import Problem, invalid, not_found
 from server.keys import CLOCK, POOL
 from server.operations import Operation
+from server.price_shapes import Currency
 from server.requests import Body, Cursor, Page, Text, path_id, read_body, read_query
 from server.responses import answer, no_content
 from server.revisions import check, tagged
@@ -35,7 +36,6 @@ def _once(words: Sequence[str]) -> list[str]:
 Amenities = Annotated[
     list[Annotated[str, Field(max_length=60)]], Field(max_length=AMENITIES_MAX), AfterValidator(_once)
 ]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 Address = Annotated[str, Field(max_length=300), AfterValidator(str.strip)]
 Pincode = Annotated[str, Field(max_length=16, pattern=r"^[0-9A-Za-z -]*$"), AfterValidator(str.strip)]
 

@@ -22,6 +22,7 @@ from server.errors import Problem, not_found
 from server.keys import CLOCK, JOBS, LIMITER, POOL, SESSIONS
 from server.listings import after_start
 from server.operations import Operation
+from server.price_shapes import Currency
 from server.requests import Body, Cursor, Page, path_id, read_body, read_query
 from server.responses import answer
 from server.shapes import Listed
@@ -34,7 +35,6 @@ def _prose(text: str) -> str:
     return text.strip()
 
 
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 Prose = Annotated[str, Field(max_length=2_000), AfterValidator(_prose)]
 
 

@@ -106,6 +106,7 @@ async def test_a_change_touches_what_it_names(admin: Person) -> None:
         {"time_zone": "Mars/Olympus"},
         {"time_zone": None},
         {"currency": "usd"},
+        {"currency": "ZZZ"},
         {"geo": {"lat": 91.0, "lng": 0.0}},
         {"geo": {"lat": 1.0}},
         {"contact": {"email": "nobody"}},
