@@ -155,6 +155,20 @@ async def take_screens(connection: Connection, screen_ids: Sequence[str]) -> Map
     return {hall.id: hall for hall in halls}
 
 
+async def is_drawn_alike(connection: Executor, layout_id: str, other_id: str) -> bool:
+    """Whether two layouts have the same seats at the same places, under the same number of their version."""
+    return bool(
+        await connection.fetchval(
+            """
+            SELECT EXISTS (
+                SELECT FROM layout one JOIN layout other USING (version)
+                WHERE one.id = $1 AND other.id = $2 AND one.plan - 'name' = other.plan - 'name')
+            """,
+            layout_id, other_id,
+        )
+    )  # fmt: skip
+
+
 async def occupied(
     connection: Executor, screen_id: str, since: Instant, until: Instant, *, but: str | None = None
 ) -> Occupied | None:

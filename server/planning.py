@@ -17,7 +17,7 @@ from actors.seatmap.terms import Instant
 from persistence import prices, timetable
 from persistence.database import Connection
 from persistence.programme import NewShowtime
-from persistence.timetable import Film, HasSales, Planned
+from persistence.timetable import Film, Hall, HasSales, Planned
 from server import wire
 from server.asking import problem
 from server.auth.identity import Identity
@@ -158,9 +158,19 @@ async def change(
     check(request, present.revision)
     now = request.app[CLOCK].now()
     film = await film_of(connection, asked.movie_id or present.terms.movie_id)
-    new = plan(showtime_id, asked, Place(halls[wanted], film), now, present)
+    hall = await _as_sold(connection, halls[wanted], asked, present)
+    new = plan(showtime_id, asked, Place(hall, film), now, present)
     await demand_room(connection, new)
     return await Change(request, connection, planner(request, caller), asked, present, new, now).make()
+
+
+async def _as_sold(connection: Connection, hall: Hall, asked: Changes, present: Planned) -> Hall:
+    """Of screens that are alike each has a drawing of its own; what is on sale in one keeps its own in the other."""
+    sold = present.terms.layout_id
+    moves = present.showtime.status != "draft" and hall.id != present.terms.screen_id
+    if moves and asked.layout_id in (None, sold) and await timetable.is_drawn_alike(connection, sold, hall.layout_id):
+        return replace(hall, layout_id=sold)
+    return hall
 
 
 def planner(request: web.Request, caller: Identity) -> Cause:

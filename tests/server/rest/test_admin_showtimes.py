@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import orjson
 import pytest
@@ -248,6 +249,24 @@ async def test_what_is_sold_moves_only_when_everybody_is_told(office: Office, po
     assert (await audit.verify(pool)).differences == []
 
 
+async def test_what_is_sold_moves_to_a_screen_that_is_drawn_alike_and_to_no_other(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00")
+    await office.customer().buy(made["id"], "A1", "A2")
+    alike = await _new_screen(office, layout_id=made["layout_id"])
+    smaller = await _new_screen(office, rows=3, seats_per_row=10)
+    refused = await office.change(made["id"], 409, screen_id=smaller["id"], notify=True)
+    assert refused["code"] == "has_sales"
+    assert (await office.change(made["id"], 409, screen_id=alike["id"]))["code"] == "has_sales"
+    moved = await office.change(made["id"], screen_id=alike["id"], notify=True)
+    assert (moved["screen_id"], moved["layout_id"], moved["free_seats"]) == (alike["id"], made["layout_id"], 38)
+    assert (await office.house.app[REGISTRY].actor(made["id"])).snapshot.terms.screen_id == alike["id"]
+    again = await office.change(made["id"], starts_at_local="2026-10-21T21:00", notify=True)
+    assert (again["screen_id"], again["layout_id"]) == (alike["id"], made["layout_id"])
+    back = await office.change(made["id"], screen_id=office.screens[0], notify=True)
+    assert back["screen_id"] == office.screens[0]
+    assert (await audit.verify(pool)).differences == []
+
+
 async def test_terms_of_what_was_never_sold_change_with_a_log_that_begins_anew(office: Office, pool: Pool) -> None:
     made = await office.add("2026-10-21T20:00")
     ana = office.customer()
@@ -390,3 +409,8 @@ async def test_the_same_wish_with_the_same_key_makes_one_showtime(office: Office
     assert (first.status, again.status) == (201, 201)
     assert await first.read() == await again.read()
     assert len(await office.listed()) == 1
+
+
+async def _new_screen(office: Office, **drawing: Any) -> dict[str, Any]:
+    asked = {"theatre_id": office.theatre_id, "name": f"Like {len(drawing)}", "formats": ["2D"], **drawing}
+    return await expect(await office.manager.post("/admin/screens", asked), 201)
