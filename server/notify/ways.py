@@ -27,6 +27,7 @@ TOPICS: Final = {
     "payment_returned": "booking_cancelled",
     "refund_granted": "booking_cancelled",
     "showtime_changed": "showtime_changed",
+    "screen_changed": "showtime_changed",
     "showtime_cancelled": "showtime_changed",
     "reminder": "booking_reminder",
 }

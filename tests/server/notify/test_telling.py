@@ -14,6 +14,8 @@ from actors.runtime.clock import ManualClock
 from persistence import accounts, jobs
 from persistence.jobs import Job
 from server.keys import CONFIG, JOBS, POOL
+from server.notify.news import KINDS
+from server.notify.ways import TOPICS
 from tests.server.house import House, open_house, plain
 from tests.server.notify.mail_server import GONE, mail_server
 from tests.server.rest.cinema import HOUR, Counter, Person, expect, fresh_key, open_counter
@@ -216,6 +218,21 @@ async def test_only_the_last_of_two_moves_is_told(scene: Scene) -> None:
     assert times == ["New time for The Long Night: Sunday, November 22, 2026, 6:30 PM"]
 
 
+async def test_another_screen_is_told_and_the_calendar_follows(scene: Scene) -> None:
+    booked, manager = await scene.ana.buy(scene.showtime_id, "A1"), scene.counter.manager()
+    await scene.house.settle()
+    path = f"/admin/showtimes/{scene.showtime_id}"
+    shown = await expect(await manager.get(path), 200)
+    alike = {"theatre_id": shown["theatre"]["id"], "name": "The Annexe", "formats": ["2D"]}
+    screen = await expect(await manager.post("/admin/screens", {**alike, "layout_id": shown["layout_id"]}), 201)
+    await expect(await manager.patch(path, {"screen_id": screen["id"], "notify": True}), 200)
+    assert (await scene.subjects())[-1] == "Another screen for The Long Night: The Annexe"
+    letter = (await scene.letters())[-1]
+    assert (booked["reference"] in plain(letter), "A1" in plain(letter)) == (True, True)
+    assert "The Annexe" in entry_of(letter)[1]["LOCATION"]
+    assert await scene.notices() == ["booking_confirmed", "screen_changed"]
+
+
 async def test_a_reminder_comes_three_hours_before(scene: Scene) -> None:
     await scene.ana.buy(scene.showtime_id, "A1")
     scene.clock.advance(21 * HOUR - 1)
@@ -242,6 +259,10 @@ async def test_nobody_is_reminded_of_what_was_cancelled_or_does_not_want_to_be(s
     scene.clock.advance(22 * HOUR)
     assert not any(subject.startswith("Soon") for subject in await scene.subjects())
     assert "reminder" not in await scene.notices()
+
+
+def test_there_is_a_topic_for_each_kind_of_news() -> None:
+    assert TOPICS.keys() == KINDS
 
 
 async def test_each_way_is_wished_for_by_itself(scene: Scene) -> None:
