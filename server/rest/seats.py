@@ -136,10 +136,12 @@ Delta = TypedDict(
         "held": NotRequired[list[SeatLabel]],
         "sold": NotRequired[list[SeatLabel]],
         "blocked": NotRequired[list[SeatLabel]],
+        "status": NotRequired[ShowtimeStatus],
+        "sales": NotRequired[SalesStatus],
         "record": NotRequired[Recorded],
     },
 )
-"""The final state of each seat that changed."""
+"""The final state of each seat that changed. The newest of all says how the showtime stands, too."""
 
 
 class Events(TypedDict):
@@ -229,6 +231,8 @@ async def show_events(request: web.Request) -> web.Response:
     records = await _records(request, actor, query)
     state = actor.snapshot
     items = [_item(record, state, actor.epoch) for record in records]
+    if items and records[-1].version == state.version:  # what no single event says: the last seats, or none, are left
+        items[-1]["status"], items[-1]["sales"] = public_status(state)
     if caller is not None and await _answers_for(app[POOL], caller, actor.showtime_id):
         items = [{**item, "record": recorded(record)} for item, record in zip(items, records, strict=True)]
     return answer(

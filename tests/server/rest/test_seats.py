@@ -154,6 +154,19 @@ async def test_the_deltas_lead_from_every_old_map_to_the_new_one(counter: Counte
         }
 
 
+async def test_whoever_reads_deltas_hears_that_the_last_seats_went(counter: Counter) -> None:
+    old = await counter.seats()
+    for seats in (("A1", "A2", "A3", "A4", "B1", "B2", "B3"), ("B4", "C1", "C2", "C3", "C4")):
+        await counter.person().buy(counter.showtime_id, *seats)
+        view = view_of(old)
+        for item in (await events(counter, old["seq"]))["items"]:
+            after = fold(view, {"counts": view.counts, **item})
+            assert after not in (None, "resync")
+            view = after  # type: ignore[assignment]
+        assert view.sales == (await counter.seats())["sales"]
+    assert view.sales == "sold_out"
+
+
 async def test_old_deltas_are_read_from_the_log_after_a_restart(database_url: str) -> None:
     async with open_house(database_url) as house:
         counter = await open_counter(house)
