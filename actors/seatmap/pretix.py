@@ -33,8 +33,8 @@ def to_plan(document: Document) -> dict[str, Any]:
 def from_layout(layout: Layout, pitch: float = DEFAULT_PITCH) -> dict[str, Any]:
     """The pretix document of a layout."""
     names = {category.key: category.name for category in layout.categories}
-    width = max(seat.x for seat in layout.seats.values()) * pitch
-    height = max(seat.y for seat in layout.seats.values()) * pitch
+    width = round(max(seat.x for seat in layout.seats.values()) * pitch, 3)
+    height = round(max(seat.y for seat in layout.seats.values()) * pitch, 3)
     return {
         "name": layout.name,
         "categories": [{"name": c.name, "color": c.color} for c in layout.categories],
@@ -50,7 +50,10 @@ def from_layout(layout: Layout, pitch: float = DEFAULT_PITCH) -> dict[str, Any]:
                             {
                                 "seat_number": layout.seats[label].number,
                                 "seat_guid": label,
-                                "position": {"x": layout.seats[label].x * pitch, "y": layout.seats[label].y * pitch},
+                                "position": {
+                                    "x": round(layout.seats[label].x * pitch, 3),
+                                    "y": round(layout.seats[label].y * pitch, 3),
+                                },
                                 "category": names[layout.seats[label].category],
                             }
                             for label in row.seats

@@ -80,6 +80,7 @@ def test_a_pretix_document_keeps_labels_categories_and_neighbours(rows: int, sea
     document = pretix.from_layout(layout)
     assert pretix.is_pretix(document)
     again = from_plan("l", 1, pretix.to_plan(document))
+    assert pretix.from_layout(again) == document
     assert again.blocks == layout.blocks
     assert [s.category for s in again.seats.values()] == [s.category for s in layout.seats.values()]
 
