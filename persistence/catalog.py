@@ -274,17 +274,12 @@ async def put_theatre(connection: Executor, theatre: Theatre) -> None:
     )  # fmt: skip
 
 
-_SCREENS = """
+_SCREEN = """
     SELECT c.*, l.version AS layout_version, l.capacity FROM screen c JOIN layout l ON l.id = c.layout_id"""
 
 
-async def screens(connection: Executor, theatre_id: str) -> list[Screen]:
-    rows = await connection.fetch(f"{_SCREENS} WHERE c.theatre_id = $1 ORDER BY lower(c.name), c.id", theatre_id)
-    return [screen_of(row) for row in rows]
-
-
 async def screen(connection: Executor, screen_id: str) -> Screen | None:
-    row = await connection.fetchrow(f"{_SCREENS} WHERE c.id = $1", screen_id)
+    row = await connection.fetchrow(f"{_SCREEN} WHERE c.id = $1", screen_id)
     return None if row is None else screen_of(row)
 
 

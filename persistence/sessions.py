@@ -84,17 +84,20 @@ async def open_session(connection: Executor, session: NewSession, password_hash:
     return bool(opened)
 
 
-async def living(connection: Executor, account_id: str, now: Instant) -> list[OpenSession]:
-    """The sessions that can still be continued, the one used last first."""
+async def living(
+    connection: Executor, account_id: str, now: Instant, after: tuple[Instant, str] | None, limit: int
+) -> list[OpenSession]:
+    """The sessions that can still be continued, the one used last first. `after` is (used at, id)."""
+    after_used, after_id = after or (None, None)
     rows = await connection.fetch(
         """
         SELECT s.id, s.agent, s.created_at, s.used_at, max(r.expires_at) AS expires_at
         FROM session s JOIN refresh_token r ON r.session_id = s.id
         WHERE s.account_id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND r.used_at IS NULL
-          AND r.expires_at > $2
-        GROUP BY s.id ORDER BY s.used_at DESC, s.id
+          AND r.expires_at > $2 AND ($3::timestamptz IS NULL OR (s.used_at, s.id) < ($3, $4::uuid))
+        GROUP BY s.id ORDER BY s.used_at DESC, s.id DESC LIMIT $5
         """,
-        account_id, moment(now),
+        account_id, moment(now), None if after_used is None else moment(after_used), after_id, limit,
     )  # fmt: skip
     return [
         OpenSession(

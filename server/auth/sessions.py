@@ -10,6 +10,7 @@ from typing import Final
 
 from actors.ids import mint
 from actors.ports import Clock
+from actors.seatmap.terms import Instant
 from persistence import accounts, sessions
 from persistence.accounts import Account
 from persistence.database import Pool
@@ -105,8 +106,8 @@ class Sessions:
         await sessions.revoke(self._pool, [session_id], self._clock.now())
         self._tokens.revoke([session_id])
 
-    async def living(self, account_id: str) -> list[OpenSession]:
-        return await sessions.living(self._pool, account_id, self._clock.now())
+    async def living(self, account_id: str, after: tuple[Instant, str] | None, limit: int) -> list[OpenSession]:
+        return await sessions.living(self._pool, account_id, self._clock.now(), after, limit)
 
     async def end_own(self, account_id: str, session_id: str) -> bool:
         """End one session of an account; False when it has none like that."""

@@ -8,8 +8,9 @@ from typing_extensions import TypedDict
 from server.auth import identity
 from server.errors import not_found
 from server.keys import SESSIONS
+from server.listings import after_start
 from server.operations import SIGNED_IN, Operation
-from server.requests import path_id
+from server.requests import Cursor, Page, path_id, read_query
 from server.responses import answer, no_content
 from server.shapes import Listed
 from server.wire import rfc3339
@@ -28,7 +29,11 @@ class Session(TypedDict):
 
 async def sessions(request: web.Request) -> web.Response:
     caller = identity.caller(request)
-    living = await request.app[SESSIONS].living(caller.account_id)
+    query = read_query(request, Page)
+    after = after_start(Cursor.read(query.cursor))
+    living = await request.app[SESSIONS].living(caller.account_id, after, query.limit + 1)
+    shown = living[: query.limit]
+    last = shown[-1] if len(living) > query.limit else None
     body: Listed[Session] = {
         "items": [
             {
@@ -39,9 +44,9 @@ async def sessions(request: web.Request) -> web.Response:
                 "used_at": rfc3339(session.used_at),
                 "expires_at": rfc3339(session.expires_at),
             }
-            for session in living
+            for session in shown
         ],
-        "next_cursor": None,
+        "next_cursor": Cursor(key=str(last.used_at), id=last.id).text() if last else None,
     }
     return answer(body)
 
@@ -56,8 +61,8 @@ async def end(request: web.Request) -> web.Response:
 
 OPERATIONS: Final = (
     Operation(
-        "GET", "/api/v1/auth/sessions", sessions, "Where one is signed in.",
-        access=SIGNED_IN, answers={200: Listed[Session]},
+        "GET", "/api/v1/auth/sessions", sessions, "Where one is signed in, where one was last first.",
+        access=SIGNED_IN, answers={200: Listed[Session]}, query=Page,
     ),
     Operation(
         "DELETE", "/api/v1/auth/sessions/{id}", end, "Sign out there, at once.",

@@ -6,8 +6,9 @@ from typing import Annotated, Final
 from aiohttp import web
 from pydantic import AfterValidator, Field
 
-from persistence import catalog
+from persistence import catalog, houses
 from persistence.catalog import Screen, Theatre, TheatreFilter
+from persistence.houses import ScreenSearch
 from persistence.programme import ProgrammeFilter
 from server.aliases import alias
 from server.cards import ScreenCard, TheatreCard, screen_card, theatre_card
@@ -67,8 +68,17 @@ async def one_theatre(request: web.Request) -> web.Response:
 
 async def theatre_screens(request: web.Request) -> web.Response:
     theatre = await _theatre(request)
-    screens = await catalog.screens(request.app[POOL], theatre.id)
-    return public_answer(request, {"items": [screen_card(screen) for screen in screens], "next_cursor": None})
+    query = read_query(request, Page)
+    cursor = Cursor.read(query.cursor)
+    wanted = ScreenSearch(theatre_id=theatre.id, after=(cursor.key, cursor.id) if cursor else None)
+    rows = await houses.screens(request.app[POOL], wanted, query.limit + 1)
+    shown = rows[: query.limit]
+    last = shown[-1] if len(rows) > query.limit else None
+    page: Listed[ScreenCard] = {
+        "items": [screen_card(screen) for screen in shown],
+        "next_cursor": Cursor(key=last.name.lower(), id=last.id).text() if last else None,
+    }
+    return public_answer(request, page)
 
 
 async def theatre_showtimes(request: web.Request) -> web.Response:
@@ -115,6 +125,7 @@ OPERATIONS: Final = (
         summary="The screens of a theatre",
         access=PUBLIC,
         answers={200: Listed[ScreenCard], 304: None},
+        query=Page,
         problems=("theatre_not_found",),
     ),
     Operation(

@@ -15,7 +15,7 @@ export async function show(main, _parts, { open }) {
     return;
   }
   const done = skeleton(main, 4);
-  const [person, living, told] = await Promise.all([get("/auth/me"), get("/auth/sessions"), get("/me/notification-preferences")]);
+  const [person, living, told] = await Promise.all([get("/auth/me"), get("/auth/sessions?limit=100"), get("/me/notification-preferences")]);
   done();
   const again = () => show(main, _parts, { open });
   main.replaceChildren(h("section", { class: "wide account" }, h("h1", {}, t("account.title")),

@@ -91,7 +91,7 @@ class Life:
         self.now += self.dice.choice((1, HOUR_MS, 2 * 24 * HOUR_MS, WEEK_MS))
 
     async def check(self) -> None:
-        listed = await sessions.living(self.pool, self.account_id, self.now)
+        listed = await sessions.living(self.pool, self.account_id, self.now, None, 100)
         alive = [family for family in self.families if family.alive and self.now < family.expires_at]
         assert sorted((one.id, one.expires_at) for one in listed) == sorted(
             (family.id, family.expires_at) for family in alive

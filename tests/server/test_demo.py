@@ -12,9 +12,10 @@ import pytest
 
 from actors.runtime.clock import ManualClock
 from actors.seatmap.layout import Layout, SeatKind
-from persistence import accounts, catalog, programme
+from persistence import accounts, catalog, houses, programme
 from persistence.catalog import MovieFilter, Theatre, TheatreFilter
 from persistence.database import Pool
+from persistence.houses import ScreenSearch
 from persistence.layouts import StoredLayouts
 from persistence.programme import ProgrammeFilter, Showtime
 from server.config import Config
@@ -48,7 +49,7 @@ async def test_it_has_films_theatres_screens_and_a_week(pool: Pool) -> None:
     theatres = await catalog.theatres(pool, TheatreFilter(), 10)
     assert {theatre.currency for theatre in theatres} == {"INR", "EUR", "USD"}
     assert len({theatre.time_zone for theatre in theatres}) == 3
-    screens = [screen for theatre in theatres for screen in await catalog.screens(pool, theatre.id)]
+    screens = await houses.screens(pool, ScreenSearch(), 100)
     assert len(screens) == 8
     assert len({screen.layout_id for screen in screens}) == 5
     listed = await catalog.movies(pool, MovieFilter(), MORNING, 100)

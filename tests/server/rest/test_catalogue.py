@@ -101,6 +101,10 @@ async def test_theatres_are_found_by_name_and_by_distance(house: House) -> None:
 async def test_a_screen_shows_the_layout_it_sells(house: House) -> None:
     screens = (await read(house, f"/theatres/{LANTERN}/screens"))["items"]
     assert [screen["name"] for screen in screens] == ["Courtyard", "Palace", "Studio"]
+    pages = [await read(house, f"/theatres/{LANTERN}/screens?limit=1")]
+    while cursor := pages[-1]["next_cursor"]:
+        pages.append(await read(house, f"/theatres/{LANTERN}/screens?limit=1&cursor={cursor}"))
+    assert [page["items"] for page in pages] == [[screen] for screen in screens]
     palace = await read(house, f"/screens/{screens[1]['id']}")
     drawing = await read(house, f"/screens/{palace['id']}/layout")
     seats = [seat for row in drawing["rows"] for seat in row["seats"]]

@@ -24,6 +24,11 @@ async def test_one_sees_where_one_is_signed_in_and_ends_it_there(house: House) -
     assert sorted((one["agent"] == "Browser/1", one["current"]) for one in listed["items"]) == [
         (False, True), (True, False),
     ]  # fmt: skip
+    pages = [await expect(await house.get("/auth/sessions?limit=1", token=first["access_token"]), 200)]
+    rest = f"/auth/sessions?limit=1&cursor={pages[0]['next_cursor']}"
+    pages.append(await expect(await house.get(rest, token=first["access_token"]), 200))
+    assert [page["items"] for page in pages] == [[one] for one in listed["items"]]
+    assert pages[1]["next_cursor"] is None
     other = next(one for one in listed["items"] if not one["current"])
     stranger = await house.member()
     for token, status in ((stranger["access_token"], 404), (first["access_token"], 204), (first["access_token"], 404)):
