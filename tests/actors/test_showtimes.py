@@ -12,7 +12,7 @@ from actors.runtime.clock import ManualClock
 from actors.runtime.placement import Alone
 from actors.seatmap import invariants
 from actors.seatmap.commands import ActorKind, Cause, HoldSeats
-from actors.seatmap.events import Record, SeatsHeld
+from actors.seatmap.events import HoldExpired, Record, SeatsHeld
 from actors.seatmap.refusals import Accepted, Refusal, Refused
 from actors.seatmap.state import SeatMap
 from actors.showtime import Reply
@@ -230,6 +230,19 @@ async def test_a_house_whose_log_is_down_says_so_when_something_is_due(stage: St
         with pytest.raises(JournalDown):
             await showtimes.actor(ID)
         assert (await showtimes.actor(ID)).snapshot.held == 0
+
+
+async def test_what_fell_due_and_cannot_be_stored_does_not_hide_the_map(stage: Stage):
+    async with stage.open() as showtimes:
+        await showtimes.ask(ID, hold("ana", "A1"))
+    stage.clock.advance(601_000)
+    stage.journal.faults.is_poison = lambda record: isinstance(record.event, HoldExpired)
+    async with stage.open() as showtimes:
+        actor = await showtimes.actor(ID)
+        assert showtimes.resident(ID) is actor
+        assert actor.snapshot.held == 1
+        with pytest.raises(Rejected):
+            await showtimes.ask(ID, hold("bob", "A1"))
 
 
 async def test_an_idle_showtime_rests_and_the_next_question_wakes_it():
