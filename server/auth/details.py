@@ -21,9 +21,17 @@ def _phone(text: str) -> str:
     return compact
 
 
+def _line(text: str) -> str:
+    """Letters greet people by it: nobody's name is a paragraph."""
+    line = " ".join(text.split())
+    if not line.isprintable():
+        raise ValueError("a name has printable characters only")
+    return line
+
+
 def _name(text: str) -> str:
-    name = " ".join(text.split())
-    if len(name) < 2 or not name.isprintable():
+    name = _line(text)
+    if len(name) < 2:
         raise ValueError("a name has at least 2 printable characters")
     return name
 
@@ -49,6 +57,9 @@ def first_locale(header: str) -> str:
 Email = Annotated[str, Field(max_length=ADDRESS_LENGTH_MAX), AfterValidator(folded)]
 Phone = Annotated[str, Field(max_length=40), AfterValidator(_phone)]
 Name = Annotated[str, Field(max_length=100), AfterValidator(_name)]
+Addressee = Annotated[str, Field(max_length=100), AfterValidator(_line)]
+"""What a guest is called, if they care to say."""
+
 Locale = Annotated[str, Field(max_length=LOCALE_LENGTH_MAX), AfterValidator(_locale)]
 Zone = Annotated[str, Field(max_length=64), AfterValidator(_zone)]
 Password = Annotated[str, Field(max_length=4_096)]

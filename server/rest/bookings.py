@@ -26,6 +26,7 @@ from persistence.bookings import BookingFilter, Contact, GivenContact
 from persistence.payments import Payment
 from server import wire
 from server.asking import actor_behind, actor_of, ask, cause, problem, respond
+from server.auth.details import Addressee, Email
 from server.auth.identity import ADMIN, BOX_OFFICE, GUEST, MANAGER, Identity, require
 from server.booking_cards import BookingCard, Chapter, card, chapter, place_of
 from server.errors import Problem, invalid, not_found
@@ -63,13 +64,12 @@ REFERENCE_LETTERS: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 Labels = Annotated[list[Label], Field(min_length=1, max_length=SEATS_MAX)]
 Reason = Annotated[str, Field(max_length=200)]
-Email = Annotated[str, Field(max_length=254, pattern=r"^[^@\s<>,;]{1,64}@[^@\s<>,;]+\.[^@\s<>,;.]+$")]
 ProviderText = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class ContactBody(Body):
     email: Email
-    name: Annotated[str, Field(max_length=100)] | None = None
+    name: Addressee | None = None
     phone: Annotated[str, Field(max_length=40)] | None = None
 
 

@@ -250,6 +250,27 @@ async def test_a_guest_leaves_a_contact_and_the_log_never_sees_it(counter: Count
     assert await pool.fetchval("SELECT count(*) FROM event WHERE body::text LIKE '%ana@example.org%'") == 0
 
 
+async def test_a_guests_name_is_one_line(counter: Counter) -> None:
+    guest = counter.person("guest")
+    wish: dict[str, Any] = {"showtime_id": counter.showtime_id, "seats": ["A1"]}
+    wish["contact"] = {"email": "ana@example.org", "name": "Ana,\r\n\r\nyour account ends today"}
+    booked = await expect(await guest.post("/bookings", wish, key=fresh_key()), 201)
+    shown = await expect(await guest.get(f"/bookings/{booked['id']}"), 200)
+    assert shown["contact"]["name"] == "Ana, your account ends today"
+    wish["contact"]["name"] = "Ana\u0007"
+    refused = await expect(await guest.post("/bookings", wish, key=fresh_key()), 422)
+    assert [error["path"] for error in refused["errors"]] == ["contact.name"]
+
+
+@pytest.mark.parametrize(
+    "address", ["a\u0001@b.example", 'a"b@c.example', "a@b..example", "a:b@c.example", "(x)y@c.example"]
+)
+async def test_an_address_that_no_letter_would_reach_is_no_contact(counter: Counter, address: str) -> None:
+    wish = {"showtime_id": counter.showtime_id, "seats": ["A1"], "contact": {"email": address}}
+    refused = await expect(await counter.person("guest").post("/bookings", wish, key=fresh_key()), 422)
+    assert [error["path"] for error in refused["errors"]] == ["contact.email"]
+
+
 async def test_whoever_gets_no_booking_leaves_no_contact(counter: Counter) -> None:
     ana, key, pool = counter.person(), fresh_key(), counter.house.app[POOL]
     await counter.person().hold(counter.showtime_id, "A1")
