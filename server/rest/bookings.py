@@ -211,18 +211,20 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     the provider's news or a refund, and is kept.
     """
     booking_id, actor = await actor_behind(request, "booking_id", "booking")
-    booked = actor.snapshot.bookings.get(booking_id)
-    asked = await read_body(request, Confirmation)
+    booked, asked = actor.snapshot.bookings.get(booking_id), await read_body(request, Confirmation)
     sandbox = _sandbox_of(request, asked)
     if booked is not None and sandbox is not None and _pays_here(sandbox, booked, request.app[CLOCK].now()):
-        return await _confirm(request)
+        return await _confirm(request, booking_id, actor, asked)
     return await _confirm_kept(request)
 
 
-async def _confirm(request: web.Request) -> web.Response:
-    caller = require(request)
+async def _confirm_anew(request: web.Request) -> web.Response:
     booking_id, actor = await actor_behind(request, "booking_id", "booking")
-    asked = await read_body(request, Confirmation)
+    return await _confirm(request, booking_id, actor, await read_body(request, Confirmation))
+
+
+async def _confirm(request: web.Request, booking_id: str, actor: ShowtimeActor, asked: Confirmation) -> web.Response:
+    caller = require(request)
     who = cause(request, caller, "confirm", asked, key_required=True, booking_id=booking_id)
     booked = _own(actor.snapshot, who, booking_id)
     if asked.provider_order_id is not None:
@@ -269,7 +271,7 @@ async def quote_cancellation(request: web.Request) -> web.Response:
     return answer(_quote(state, booked, named, now))
 
 
-_confirm_kept: Final = idempotent(_confirm, required=True, joining=True)
+_confirm_kept: Final = idempotent(_confirm_anew, required=True, joining=True)
 
 _LIST: Final = Operation(
     "GET", "/api/v1/bookings", show_all, "The caller's bookings, the newest first.",
