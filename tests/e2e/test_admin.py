@@ -76,9 +76,10 @@ async def test_customers_have_no_business_here(house: House, visitor: Visitor):
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 async def test_the_houses_side_has_no_serious_barrier(house: House, visitor: Visitor, scheme: str, width: int):
+    showtime = house.late_showtime()  # late in the evening nothing is left of today
     staff = await visitor(viewport={"width": width, "height": 900})
     await staff.add_init_script(f"localStorage.setItem('marquee.theme', '{scheme}')")
-    await enter(staff, house, "/admin")
+    await enter(staff, house, f"/admin?theatre={showtime['theatre']['id']}&date={showtime['business_date']}")
     await expect(staff.get_by_role("table")).to_be_visible()
     assert await barriers(staff) == [], "day"
     assert await fits(staff), "day"
