@@ -336,6 +336,8 @@ async def test_another_day_neither_moves_the_page_nor_takes_the_focus_away(house
 async def test_coming_back_from_a_film_one_is_where_one_was(house: House, visitor: Visitor):
     page = await visitor(viewport={"width": 390, "height": 800})
     await page.goto(house.url)
+    await page.locator(".day").nth(1).click()  # late in the evening the first has few films left
+    await expect(page.locator(".day").nth(1)).to_have_attribute("aria-pressed", "true")
     link = page.locator(".film h2 a").last
     await link.scroll_into_view_if_needed()
     before = await page.evaluate("scrollY")
