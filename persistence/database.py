@@ -43,7 +43,7 @@ class Migration:
 
 
 def is_on_this_machine(dsn: str) -> bool:
-    """Whether it is reached by a socket in the file system."""
+    """Whether the database is reached by a socket in the file system."""
     return parse_qs(urlsplit(dsn).query).get("host", [""])[0].startswith("/")
 
 
