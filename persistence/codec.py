@@ -182,7 +182,7 @@ _FIELDS: Final[Mapping[str, tuple[type, str]]] = {
         e.RefundGranted,
         "booking_id reference owner payment_id currency paid refunded left refund_id refund reason",
     ),
-    "seats_blocked": (e.SeatsBlocked, "seats kind reason"),
+    "seats_blocked": (e.SeatsBlocked, "seats kind reason release_at"),
     "seats_unblocked": (e.SeatsUnblocked, "seats"),
     "prices_changed": (e.PricesChanged, "tariff"),
     "refund_policy_changed": (e.RefundPolicyChanged, "refund_policy"),
@@ -280,7 +280,7 @@ def snapshot_plain(state: SeatMap) -> dict[str, Any]:
         "terms": terms_out(state.terms),
         "status": state.status,
         "sales": state.sales,
-        "taken": {seat: [claim.state, claim.by, claim.kind] for seat, claim in state.taken.items()},
+        "taken": {seat: _claim_out(claim) for seat, claim in state.taken.items()},
         "holds": [_hold_out(hold) for hold in state.holds.values()],
         "bookings": [_booking_out(booking) for booking in state.bookings.values()],
         "pledged": state.pledged,
@@ -304,10 +304,6 @@ def snapshot_in(stored: bytes, layout: Layout) -> SeatMap:
     plain = orjson.loads(stored)
     terms = terms_in(plain["terms"])
     assert terms.layout_id == layout.id, (terms.layout_id, layout.id)
-    claims = {
-        seat: Claim(SeatState(state), by, None if kind is None else BlockKind(kind))
-        for seat, (state, by, kind) in plain["taken"].items()
-    }
     return SeatMap(
         showtime_id=plain["showtime_id"],
         layout=layout,
@@ -316,7 +312,7 @@ def snapshot_in(stored: bytes, layout: Layout) -> SeatMap:
         terms=terms,
         status=Status(plain["status"]),
         sales=Sales(plain["sales"]),
-        taken=claims,
+        taken={seat: _claim_in(*values) for seat, values in plain["taken"].items()},
         holds={values[0]: _hold_in(values) for values in plain["holds"]},
         bookings={values[0]: _booking_in(values) for values in plain["bookings"]},
         pledged=plain["pledged"],
@@ -326,6 +322,15 @@ def snapshot_in(stored: bytes, layout: Layout) -> SeatMap:
         deadline=plain["deadline"],
         memory=Memory.empty(since=plain["version"]),
     )
+
+
+def _claim_out(claim: Claim) -> list[Any]:
+    plain = [claim.state, claim.by, claim.kind]
+    return plain if claim.release_at is None else [*plain, claim.release_at]
+
+
+def _claim_in(state: str, by: str, kind: str | None, release_at: Instant | None = None) -> Claim:
+    return Claim(SeatState(state), by, None if kind is None else BlockKind(kind), release_at)
 
 
 def _hold_out(hold: Hold) -> list[Any]:

@@ -161,13 +161,21 @@ class BlockKind(StrEnum):
     BROKEN = "broken"
     TECH = "tech"
     ACCESSIBLE = "accessible"
+    CHANNEL = "channel"
+    """An allotment: only one sales route may sell the seat."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockSeats(Command):
+    """Keep seats from the public, until `release_at` when there is one.
+
+    `reason` is a note of the house; that of an allotment is the key of its channel.
+    """
+
     seats: tuple[str, ...]
     reason: str
     kind: BlockKind = BlockKind.HOUSE
+    release_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

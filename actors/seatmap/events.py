@@ -245,9 +245,12 @@ class RefundGranted:
 
 @dataclass(frozen=True, slots=True)
 class SeatsBlocked:
+    """From now on for this reason, also where they were blocked for another. `release_at` is when that ends."""
+
     seats: tuple[str, ...]
     kind: BlockKind
     reason: str
+    release_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

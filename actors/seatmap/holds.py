@@ -1,16 +1,31 @@
 """Rules of holding seats: all of them or none, a cap for each customer, no lone seat left behind, bounded renewal."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from actors.seatmap import price_rules, pricing
 from actors.seatmap.best_available import NoBlock, best_available
-from actors.seatmap.commands import ActorKind, BestAvailable, Cause, ChangeHold, HoldSeats, ReleaseHold, RenewHold
+from actors.seatmap.commands import (
+    ActorKind,
+    BestAvailable,
+    BlockKind,
+    Cause,
+    ChangeHold,
+    HoldSeats,
+    ReleaseHold,
+    RenewHold,
+)
 from actors.seatmap.events import HoldChanged, HoldReleased, HoldRenewed, Line, SeatsHeld
 from actors.seatmap.layout import Layout
 from actors.seatmap.orphans import orphans
 from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
 from actors.seatmap.state import BookingStatus, Claim, Hold, Sales, SeatMap, Status
 from actors.seatmap.terms import Instant, OrphanRule
+
+_KEPT_FOR: Final[Mapping[BlockKind | None, str]] = {
+    BlockKind.CHANNEL: "channel",
+    BlockKind.ACCESSIBLE: "accessible_only",
+}
 
 
 def hold_seats(state: SeatMap, c: HoldSeats, now: Instant) -> Decision:
@@ -192,9 +207,14 @@ def _over_limit(state: SeatMap, cause: Cause, more: int) -> Refused | None:
 
 
 def _taken(taken: Mapping[str, Claim], seats: Sequence[str]) -> Refused | None:
-    if conflicts := {seat: taken[seat].state.value for seat in seats if seat in taken}:
+    if conflicts := {seat: _why_not(taken[seat]) for seat in seats if seat in taken}:
         return Refused(Refusal.SEATS_UNAVAILABLE, conflicts)
     return None
+
+
+def _why_not(claim: Claim) -> str:
+    """What a customer is told of a seat that is not free."""
+    return _KEPT_FOR.get(claim.kind, claim.state.value)
 
 
 def _lone_seat(state: SeatMap, cause: Cause, taken: Mapping[str, Claim], seats: Sequence[str]) -> Refused | None:

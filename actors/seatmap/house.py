@@ -27,7 +27,7 @@ from actors.seatmap.events import (
     ShowtimeScheduled,
 )
 from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
-from actors.seatmap.state import LIVE, Sales, SeatMap, SeatState, Status
+from actors.seatmap.state import LIVE, Claim, Sales, SeatMap, SeatState, Status
 from actors.seatmap.terms import Instant, Terms
 
 _MOVABLE = ("screen_id", "starts_at", "ends_at", "sales_open_at", "sales_close_at")
@@ -50,8 +50,11 @@ def block_seats(state: SeatMap, c: BlockSeats, now: Instant) -> Decision:
         return no
     if conflicts := {seat: state.taken[seat].state.value for seat in c.seats if _in_use(state, seat)}:
         return Refused(Refusal.SEATS_UNAVAILABLE, conflicts)
-    fresh = tuple(seat for seat in dict.fromkeys(c.seats) if seat not in state.taken)
-    return Accepted((SeatsBlocked(fresh, c.kind, c.reason),) if fresh else ())
+    if c.release_at is not None and c.release_at <= now:
+        return Refused(Refusal.PAST_DEADLINE)
+    block = Claim(SeatState.BLOCKED, c.reason, c.kind, c.release_at)
+    fresh = tuple(seat for seat in dict.fromkeys(c.seats) if state.taken.get(seat) != block)
+    return Accepted((SeatsBlocked(fresh, c.kind, c.reason, c.release_at),) if fresh else ())
 
 
 def unblock_seats(state: SeatMap, c: UnblockSeats, now: Instant) -> Decision:

@@ -14,11 +14,12 @@ from actors.seatmap.events import (
     HoldExpired,
     SalesClosed,
     SalesOpened,
+    SeatsUnblocked,
     ShowtimeCompleted,
     ShowtimeStarted,
 )
 from actors.seatmap.refusals import Accepted, Decision
-from actors.seatmap.state import BookingStatus, Sales, SeatMap, Status
+from actors.seatmap.state import UNDER_WAY, BookingStatus, Sales, SeatMap, Status
 from actors.seatmap.terms import Instant
 
 Rule = Callable[[SeatMap, Any, Instant], Decision]
@@ -58,7 +59,9 @@ def due(state: SeatMap, now: Instant) -> tuple[Event, ...]:
         for booking in state.bookings.values()
         if booking.status is BookingStatus.PENDING_PAYMENT and booking.expires_at <= now
     ]
-    late += _hours(state, now)
+    if state.status in UNDER_WAY:
+        late += _hours(state, now)
+        late += _releases(state, now)
     return tuple(event for _, event in sorted(late, key=lambda pair: pair[0]))
 
 
@@ -66,8 +69,6 @@ def _hours(state: SeatMap, now: Instant) -> list[tuple[Instant, Event]]:
     """The showtime's own day: sales open, sales close, the film starts, the film ends."""
     terms, sales, status = state.terms, state.sales, state.status
     day: list[tuple[Instant, Event]] = []
-    if status not in (Status.SCHEDULED, Status.RUNNING):
-        return day
     if sales is Sales.NOT_OPEN and terms.sales_open_at <= now:
         day.append((terms.sales_open_at, SalesOpened()))
         sales = Sales.OPEN
@@ -79,6 +80,17 @@ def _hours(state: SeatMap, now: Instant) -> list[tuple[Instant, Event]]:
     if status is Status.RUNNING and terms.ends_at <= now:
         day.append((terms.ends_at, ShowtimeCompleted()))
     return day
+
+
+def _releases(state: SeatMap, now: Instant) -> list[tuple[Instant, Event]]:
+    """Blocks that were to last until now."""
+    if not state.blocked:
+        return []
+    seats: dict[Instant, list[str]] = {}
+    for seat, claim in state.taken.items():
+        if claim.release_at is not None and claim.release_at <= now:
+            seats.setdefault(claim.release_at, []).append(seat)
+    return [(at, SeatsUnblocked(tuple(freed))) for at, freed in seats.items()]
 
 
 def _nothing(_state: SeatMap, _command: commands.Expire, _now: Instant) -> Decision:

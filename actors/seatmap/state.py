@@ -27,6 +27,10 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+UNDER_WAY: Final = (Status.SCHEDULED, Status.RUNNING)
+"""Showtimes that have not ended: time still brings them something."""
+
+
 class Sales(StrEnum):
     NOT_OPEN = "not_open"
     OPEN = "open"
@@ -54,11 +58,12 @@ class SeatState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Why a seat is not free. `by` is the hold, the booking, or the block's reason."""
+    """Why a seat is not free. `by` is the hold, the booking, or the block's reason. A block may end at `release_at`."""
 
     state: SeatState
     by: str
     kind: BlockKind | None = None
+    release_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +286,8 @@ def next_due(state: "SeatMap | Draft") -> Instant:
         moments.append(terms.ends_at)
     if state.sales is Sales.OPEN:
         moments.append(terms.sales_close_at)
+    if state.blocked and state.status in UNDER_WAY:
+        moments += [claim.release_at for claim in state.taken.values() if claim.release_at is not None]
     return min(moments, default=NEVER)
 
 
@@ -432,7 +439,9 @@ def _refund_granted(draft: Draft, event: e.RefundGranted, _at: Instant) -> None:
 
 
 def _blocked(draft: Draft, event: e.SeatsBlocked, _at: Instant) -> None:
-    draft.claim(event.seats, Claim(SeatState.BLOCKED, event.reason, event.kind))
+    draft.claim(event.seats, Claim(SeatState.BLOCKED, event.reason, event.kind, event.release_at))
+    if event.release_at is not None:
+        draft.due_at(event.release_at)
 
 
 def _unblocked(draft: Draft, event: e.SeatsUnblocked, _at: Instant) -> None:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal, NotRequired
+from itertools import chain
+from typing import Annotated, Final, Literal, NamedTuple, NotRequired
 
 from aiohttp import web
 from pydantic import Field
@@ -23,39 +24,48 @@ from actors.seatmap.commands import (
     UnblockSeats,
 )
 from actors.seatmap.refusals import Refusal, Refused
-from actors.seatmap.state import BookingStatus, SeatMap, SeatState
+from actors.seatmap.state import BookingStatus, SeatMap
+from actors.seatmap.terms import Instant
 from persistence import refunds
 from persistence.bookings import theatre_of
+from persistence.moments import instant
 from server import wire
 from server.asking import ask, cause, problem
 from server.auth.identity import ADMIN, BOX_OFFICE, MANAGER, Identity, require, require_staff_of
-from server.errors import Problem, not_found
+from server.errors import Problem, invalid, not_found
 from server.idempotency import idempotency_key, idempotent
-from server.keys import POOL, REGISTRY
+from server.keys import CLOCK, POOL, REGISTRY
 from server.operations import Operation
 from server.requests import Body, path_id, read_body, read_optional_body
 from server.responses import answer
 from server.shapes import Money, SeatLabel, ShowtimeStatus, Standing, Time, Uuid
+from server.timetable import Moment
 from server.wire import rfc3339
 
 SEATS_MAX: Final = 1_000
+CHANNELS_MAX: Final = 50
 
 _SHOWTIME: Final = "/api/v1/admin/showtimes/{showtime_id}"
 _SELLERS: Final = frozenset((BOX_OFFICE, MANAGER, ADMIN))
 _MANAGERS: Final = frozenset((MANAGER, ADMIN))
 
 Label = Annotated[str, Field(min_length=1, max_length=64)]
+Labels = Annotated[list[Label], Field(max_length=SEATS_MAX)]
 
 
 class Block(Body):
     seat: Label
     reason: Annotated[str, Field(max_length=200)] = ""
     kind: Literal["house", "broken", "tech", "accessible"] = "house"
+    release_at: Moment | None = None
 
 
 class SeatChanges(Body):
+    """`channel` allots seats to a sales route; nobody else may sell them. `unblock` gives back what either took."""
+
     block: Annotated[list[Block], Field(max_length=SEATS_MAX)] = Field(default_factory=list)
-    unblock: Annotated[list[Label], Field(max_length=SEATS_MAX)] = Field(default_factory=list)
+    unblock: Labels = Field(default_factory=list)
+    channel: Annotated[dict[Label, Labels], Field(max_length=CHANNELS_MAX)] = Field(default_factory=dict)
 
 
 class Closing(Body):
@@ -77,7 +87,7 @@ class SeatResult(TypedDict):
     """What became of one seat; `reason` says why it stays as it was."""
 
     seat: SeatLabel
-    result: Literal["blocked", "free", "refused"]
+    result: Literal["blocked", "allotted", "free", "refused"]
     reason: NotRequired[str]
 
 
@@ -123,9 +133,12 @@ class UnpaidSeats(TypedDict):
 
 
 class BlockedSeat(TypedDict):
+    """`release_at` is when the block ends by itself."""
+
     seat: SeatLabel
     reason: str
     kind: str
+    release_at: Time | None
 
 
 class Backstage(Standing):
@@ -136,23 +149,21 @@ class Backstage(Standing):
     holds: list[HeldSeats]
     unpaid: list[UnpaidSeats]
     blocked: list[BlockedSeat]
+    channel: dict[str, list[SeatLabel]]
 
 
 async def change_seats(request: web.Request) -> web.Response:
-    """Block and unblock, seat by seat: what is in use stays as it is and is named in the answer."""
+    """Block, allot and free, seat by seat: what is in use stays as it is and is named in the answer."""
     showtime_id, caller = await _staff(request, BOX_OFFICE, MANAGER, ADMIN)
     asked = await read_body(request, SeatChanges)
     idempotency_key(request)  # a wrong one is refused even where nothing is to be done
     state = (await request.app[REGISTRY].actor(showtime_id)).snapshot
-    named = [block.seat for block in asked.block] + asked.unblock
+    named = [*(block.seat for block in asked.block), *asked.unblock, *chain.from_iterable(asked.channel.values())]
     _demand_known(state, named)
     _demand_once(named)
     hand = _Hand(request, caller, showtime_id, asked, state)
-    groups: dict[tuple[str, str], list[str]] = {}
-    for block in asked.block:
-        groups.setdefault((block.kind, block.reason), []).append(block.seat)
-    for (kind, reason), seats in groups.items():
-        await hand.block(BlockKind(kind), reason, seats)
+    for why, seats in _blocks(asked, request.app[CLOCK].now()).items():
+        await hand.block(why, seats)
     if asked.unblock:
         await hand.unblock(asked.unblock)
     refused = {seat: result["reason"] for seat, result in hand.results.items() if result["result"] == "refused"}
@@ -234,11 +245,7 @@ async def show_live(request: web.Request) -> web.Response:
                 for booked in state.bookings.values()
                 if booked.status is BookingStatus.PENDING_PAYMENT
             ],
-            "blocked": [
-                {"seat": seat, "reason": claim.by, "kind": claim.kind}
-                for seat, claim in state.taken.items()
-                if claim.state is SeatState.BLOCKED
-            ],
+            **_kept_back(state),
         }
     )
 
@@ -246,7 +253,7 @@ async def show_live(request: web.Request) -> web.Response:
 OPERATIONS: Final = (
     Operation(
         "PUT", f"{_SHOWTIME}/seats", idempotent(change_seats, joining=True),
-        "Block and free seats; what is in use is named and stays.",
+        "Block, allot and free seats; what is in use is named and stays.",
         access=_SELLERS, answers={200: SeatsChanged}, asks=SeatChanges, remembers=True,
         problems=("out_of_scope", "seats_unavailable", "unknown_seat", "showtime_cancelled", "showtime_over"),
     ),
@@ -304,6 +311,38 @@ def _demand_once(seats: list[str]) -> None:
         raise Problem(status, body.pop("code"), body.pop("detail"), **body)
 
 
+class _Why(NamedTuple):
+    kind: BlockKind
+    reason: str
+    release_at: Instant | None = None
+
+
+def _blocks(asked: SeatChanges, now: Instant) -> dict[_Why, list[str]]:
+    """Seats that are kept from the public for the same reason and time belong together. 422."""
+    groups: dict[_Why, list[str]] = {}
+    for index, block in enumerate(asked.block):
+        until = None if block.release_at is None else instant(block.release_at)
+        if until is not None and until <= now:
+            raise invalid(f"block.{index}.release_at", "A block is released later than now.")
+        groups.setdefault(_Why(BlockKind(block.kind), block.reason, until), []).append(block.seat)
+    for key, seats in asked.channel.items():
+        groups.setdefault(_Why(BlockKind.CHANNEL, key), []).extend(seats)
+    return groups
+
+
+def _kept_back(state: SeatMap) -> dict[str, object]:
+    """What the house keeps from the public: blocked, and allotted by channel."""
+    blocked: list[BlockedSeat] = []
+    channel: dict[str, list[str]] = {}
+    for seat, claim in state.taken.items():
+        if claim.kind is BlockKind.CHANNEL:
+            channel.setdefault(claim.by, []).append(seat)
+        elif claim.kind is not None:
+            until = None if claim.release_at is None else rfc3339(claim.release_at)
+            blocked.append({"seat": seat, "reason": claim.by, "kind": claim.kind.value, "release_at": until})
+    return {"blocked": blocked, "channel": channel}
+
+
 @dataclass
 class _Hand:
     """One request's changes to the map, and what became of each seat so far."""
@@ -318,16 +357,17 @@ class _Hand:
     def cause(self, operation: str) -> Cause:
         return cause(self.request, self.caller, operation, self.asked, kind=ActorKind.STAFF)
 
-    async def block(self, kind: BlockKind, reason: str, seats: list[str]) -> None:
+    async def block(self, why: _Why, seats: list[str]) -> None:
         """Block as many as can be. Somebody may take one in between: it is named, and the rest tried again."""
-        wanted = list(dict.fromkeys(seats))
+        wanted, kind, until = seats, why.kind, f" {why.release_at}" if why.release_at else ""
+        done = {"result": "allotted" if kind is BlockKind.CHANNEL else "blocked"}
         while wanted:
-            who = self.cause(f"block {kind} {reason} {len(wanted)}")
-            conflicts = await self._try(BlockSeats(who, tuple(wanted), reason, kind))
+            who = self.cause(f"block {kind} {why.reason} {len(wanted)}{until}")
+            conflicts = await self._try(BlockSeats(who, tuple(wanted), why.reason, kind, why.release_at))
             if not conflicts:
-                self.results.update((seat, {"result": "blocked"}) for seat in wanted)
+                self.results.update((seat, done) for seat in wanted)
                 return
-            self.results.update((seat, {"result": "refused", "reason": why}) for seat, why in conflicts.items())
+            self.results.update((seat, {"result": "refused", "reason": said}) for seat, said in conflicts.items())
             wanted = [seat for seat in wanted if seat not in conflicts]
 
     async def unblock(self, seats: list[str]) -> None:

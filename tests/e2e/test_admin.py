@@ -43,6 +43,26 @@ async def test_seats_are_blocked_and_freed_on_the_map(house: House, visitor: Vis
         await expect(ana.locator(f"[data-seat='{seat}']")).to_have_class(words(state))
 
 
+async def test_seats_are_lent_and_allotted_on_the_map(house: House, visitor: Visitor):
+    showtime = house.late_showtime()
+    staff, ana = await visitor(), await visitor()
+    await enter(staff, house, f"/admin/showtimes/{showtime['id']}")
+    await open_map(ana, house.url, showtime)
+    first = await ana.locator(".seat[tabindex='0']").get_attribute("data-seat")
+    free = ana.locator(f".seat.free:not([data-seat='{first}'])")
+    second = await free.first.get_attribute("data-seat")
+    for seat, kind in ((first, "house seats"), (second, "allotment")):
+        await staff.locator(f"[data-seat='{seat}']").click()
+        await staff.get_by_label("Blocked as").select_option(kind)
+        await staff.get_by_label("Reason").fill("agency")
+        await staff.get_by_label("Until").fill("2090-01-01T12:00" if kind == "house seats" else "")
+        await staff.get_by_role("button", name="Block or free them").click()
+        await expect(ana.locator(f"[data-seat='{seat}']")).to_have_class(words("blocked"))
+    kept = staff.get_by_role("listitem")
+    await expect(kept.filter(has_text=second).filter(has_text="allotment of agency")).to_be_visible()
+    await expect(kept.filter(has_text=first).filter(has_text="house seats · agency · until")).to_be_visible()
+
+
 async def test_a_cancelled_showtime_pays_everybody_back_while_one_looks(house: House, visitor: Visitor):
     showtime = house.late_showtime()
     staff, ana = await visitor(), await visitor()

@@ -115,6 +115,8 @@ def test_a_snapshot_is_read_back_as_the_state_it_was() -> None:
         house.placed(booking, hold, "A1", "A2"),
         house.confirmed(booking, hold, "pay-1", "A1", "A2"),
         e.SeatsBlocked(("J1",), BlockKind.BROKEN, "springs"),
+        e.SeatsBlocked(("J2",), BlockKind.HOUSE, "press", NOW + 60_000),
+        e.SeatsBlocked(("J3",), BlockKind.CHANNEL, "partner"),
     )
     stored = codec.snapshot_out(state)
     assert codec.snapshot_layout(stored) == house.LAYOUT.id

@@ -8,7 +8,7 @@ import { Channel } from "../../live/channel.js";
 import { SeatMap } from "../../map/seatmap.js";
 import { sale } from "./day.js";
 
-const KINDS = ["house", "broken", "tech", "accessible"];
+const KINDS = ["house", "broken", "tech", "accessible", "channel"];
 const LOOK_MS = 1_500;
 
 export async function show(main, [id]) {
@@ -30,13 +30,14 @@ class Backstage {
     this.counts = h("ul", { class: "counts" });
     this.picked = h("p", { class: "hint", role: "status" }, t("admin.pick"));
     this.holders = h("div", { class: "holders" });
+    this.keptBack = h("div", { class: "holders" });
     this.ending = h("div", {});
     this.state = h("p", { class: "live-state", role: "status" });
     this.element = h("section", { class: "wide backstage" },
       h("h1", {}, showtime.movie.title),
       h("p", { class: "facts" }, `${longDay(showtime.starts_at_local)}, ${clockTime(showtime.starts_at_local)} · ${showtime.theatre.name}, ${showtime.screen.name} · ${showtime.format}`),
       h("div", { class: "backstage-columns" }, h("div", {}, this.counts, this.place, this.state),
-        h("aside", {}, part("admin.sales", sale(showtime)), part("admin.seats", this.picked, this.seatForm()), part("admin.holders", this.holders), part("admin.end", this.ending))));
+        h("aside", {}, part("admin.sales", sale(showtime)), part("admin.seats", this.picked, this.seatForm(), this.keptBack), part("admin.holders", this.holders), part("admin.end", this.ending))));
   }
 
   begin(layout) {
@@ -84,13 +85,20 @@ class Backstage {
       const refused = results.filter((one) => one.result === "refused").map((one) => one.seat);
       return refused.length ? t("admin.stayed", { seats: listed(refused) }) : t("account.saved");
     };
-    const blocking = form({ class: "rows" }, ({ kind, reason }) => this.chosen.size
-      ? change({ block: [...this.chosen].filter((seat) => this.view.seats.get(seat) !== "blocked").map((seat) => ({ seat, kind, reason })), unblock: this.blocked() })
-      : t("admin.pick"),
+    const blocking = form({ class: "rows" }, (wish) => this.chosen.size ? change({ ...this.kept(wish), unblock: this.blocked() }) : t("admin.pick"),
       choice("kind", t("admin.kind"), KINDS.map((kind) => [kind, t(`admin.kind_${kind}`)]), "house"),
-      field("reason", t("admin.reason"), { required: false, maxlength: 200 }),
+      field("reason", t("admin.reason"), { required: false, maxlength: 200 }, t("admin.reason_hint")),
+      field("until", t("admin.block_until"), { type: "datetime-local", required: false }),
       h("div", { class: "cart-acts" }, h("button", { type: "submit", class: "button" }, t("admin.switch_seats"))));
     return blocking;
+  }
+
+  // Those of the chosen seats that are free are kept from the public, for the house or for a sales channel.
+  kept({ kind, reason, until }) {
+    const seats = [...this.chosen].filter((seat) => this.view.seats.get(seat) !== "blocked");
+    if (!seats.length) return {};
+    if (kind === "channel") return { channel: { [reason.trim() || "box_office"]: seats } };
+    return { block: seats.map((seat) => ({ seat, kind, reason, ...(until && { release_at: new Date(until).toISOString() }) })) };
   }
 
   blocked() { return [...this.chosen].filter((seat) => this.view.seats.get(seat) === "blocked"); }
@@ -100,12 +108,22 @@ class Backstage {
     if (this.timer) return;
     this.timer = setTimeout(async () => {
       this.timer = null;
-      const { holds, unpaid } = await get(`/admin/showtimes/${this.showtime.id}/live`).catch(() => ({ holds: [], unpaid: [] }));
+      const { holds, unpaid, blocked, channel } = await get(`/admin/showtimes/${this.showtime.id}/live`).catch(() => ({ holds: [], unpaid: [], blocked: [], channel: {} }));
       if (this.left) return;
+      const kept = [...alike(blocked).map((seats) => this.block(seats)), ...Object.entries(channel).map(([key, seats]) => this.keptRow(seats, t("admin.allotted", { channel: key })))];
+      this.keptBack.replaceChildren(kept.length ? h("ul", { class: "devices" }, kept) : "");
       const rows = [...holds.map((hold) => this.holder(hold)), ...unpaid.map((one) => h("li", {}, h("b", {}, listed(one.seats)), h("span", { class: "hint" }, t("admin.unpaid", { reference: one.reference }))))];
       this.holders.replaceChildren(rows.length ? h("ul", { class: "devices" }, rows) : h("p", { class: "hint" }, t("admin.nobody")));
     }, LOOK_MS / 3);
   }
+
+  block(seats) {
+    const { kind, reason, release_at } = seats[0];
+    const until = release_at && t("admin.until", { at: moment(release_at, this.showtime.theatre.time_zone) });
+    return this.keptRow(seats.map(({ seat }) => seat), [t(`admin.kind_${kind}`), reason, until].filter(Boolean).join(" · "));
+  }
+
+  keptRow(seats, why) { return h("li", {}, h("div", {}, h("b", {}, listed(seats)), h("p", { class: "hint" }, why))); }
 
   holder(hold) {
     const release = () => post(`/admin/showtimes/${this.showtime.id}/holds/${hold.hold_id}/release`, {}).catch(() => null);
@@ -138,6 +156,16 @@ class Backstage {
     }
     setTimeout(() => { if (!this.left) this.progress(); }, LOOK_MS);
   }
+}
+
+// Seats that are blocked for the same reason and time belong together.
+function alike(blocked) {
+  const groups = new Map();
+  for (const seat of blocked) {
+    const key = JSON.stringify([seat.kind, seat.reason, seat.release_at]);
+    groups.set(key, [...(groups.get(key) ?? []), seat]);
+  }
+  return [...groups.values()];
 }
 
 function part(key, ...content) {

@@ -166,6 +166,12 @@ def command_of(who: str, wish: list[str]) -> Command:  # noqa: C901 - one line f
             return c.ChangeRefundPolicy(cause, tuple(steps))
         case "block":
             return c.BlockSeats(cause, tuple(words), "broken")
+        case "lend":
+            return c.BlockSeats(cause, tuple(words[1:]), "press", release_at=_ms(words[0]))
+        case "allot":
+            return c.BlockSeats(cause, tuple(words[1:]), words[0], c.BlockKind.CHANNEL)
+        case "reserve":
+            return c.BlockSeats(cause, tuple(words), "wheelchairs", c.BlockKind.ACCESSIBLE)
         case "unblock":
             return c.UnblockSeats(cause, tuple(words))
         case "open":

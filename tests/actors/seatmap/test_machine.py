@@ -104,12 +104,13 @@ class Evening(RuleBasedStateMachine):
         for booking_id, booking in self.house.state.bookings.items():
             assert booking.refund_policy == before[booking_id].refund_policy, "a booking keeps its policy"
 
-    @rule(seats=SEATS, back=st.booleans())
-    def block(self, seats: list[str], back: bool) -> None:
+    @rule(seats=SEATS, back=st.booleans(), hours=st.none() | st.integers(0, 48), kind=st.sampled_from(c.BlockKind))
+    def block(self, seats: list[str], back: bool, hours: int | None, kind: c.BlockKind) -> None:
         if back:
             self.ask(c.UnblockSeats, "desk", tuple(seats))
         else:
-            self.ask(c.BlockSeats, "desk", tuple(seats), "test")
+            until = None if hours is None else self.now + hours * HOUR
+            self.ask(c.BlockSeats, "desk", tuple(seats), "test", kind, until)
 
     @rule(count=st.integers(1, 4), who=PEOPLE, split=st.booleans())
     def best(self, count: int, who: str, split: bool) -> None:

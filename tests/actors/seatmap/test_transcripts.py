@@ -232,6 +232,54 @@ def test_blocked_seats_come_back():
     """)
 
 
+def test_a_block_may_end_by_itself():
+    check("""
+        0s  desk lend 2h A1 A2         -> seats_blocked
+        0s  desk lend 3h B1            -> seats_blocked
+        1h  bob  hold h1 A1            -> seats_unavailable A1:blocked
+        1h  desk block A2              -> seats_blocked
+        1h  desk lend 30m B2           -> past_deadline
+        2h  bob  hold h1 A1            -> seats_held(A1)
+        2h  bob  hold h2 A2            -> seats_unavailable A2:blocked
+        3h  cem  wait                  -> nothing
+        3h  cem  hold h3 B1 B2         -> seats_held(B1,B2)
+    """)
+
+
+def test_a_lent_seat_that_is_given_back_early_is_not_given_back_again():
+    house = check("""
+        0s  desk lend 2h A1            -> seats_blocked
+        1h  desk unblock A1            -> seats_unblocked
+        1h  ana  hold h1 A1            -> seats_held(A1)
+        1h  ana  book h1 b1            -> booking_placed
+        1h  ana  confirm b1 p1 1309    -> booking_confirmed
+        3h  bob  hold h2 A1            -> seats_unavailable A1:sold
+    """)
+    assert house.state.blocked == 0
+
+
+def test_nothing_is_given_back_after_the_end():
+    check("""
+        0s  desk lend 2h A1            -> seats_blocked
+        0s  desk call-off              -> showtime_cancelled
+        3h  desk wait                  -> nothing
+        3h  desk unblock A1            -> seats_unblocked
+    """)
+
+
+def test_seats_of_a_channel_and_seats_for_those_who_need_them_say_so():
+    check("""
+        0s  desk allot partner A1 A2   -> seats_blocked
+        0s  desk reserve A3            -> seats_blocked
+        0s  ana  hold h1 A1 A3 A4      -> seats_unavailable A1:channel A3:accessible_only
+        0s  desk allot partner A1      -> nothing
+        0s  desk allot agency A1       -> seats_blocked
+        0s  desk unblock A1 A3         -> seats_unblocked
+        0s  ana  hold h1 A1 A3         -> seats_held(A1,A3)
+        0s  desk allot partner A1      -> seats_unavailable A1:held
+    """)
+
+
 def test_best_available_keeps_a_party_together_or_says_no():
     check("""
         0s  ana  best h1 4             -> seats_held(B1,B2,B3,B4)

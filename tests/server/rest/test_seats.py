@@ -126,6 +126,49 @@ async def test_a_seat_that_is_named_twice_in_one_change_of_the_house_is_refused(
     assert (await counter.seats())["blocked"] == []
 
 
+async def test_a_block_ends_when_the_house_said(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    async with open_house(database_url, clock=clock) as house:
+        counter = await open_counter(house, rows=3, seats_per_row=4)
+        manager, path = counter.manager(), f"/admin/showtimes/{counter.showtime_id}"
+        block = {"seat": "A1", "kind": "house", "reason": "press", "release_at": "2027-01-15T09:00:00Z"}
+        late = {"seat": "A2", "release_at": "2027-01-15T07:00:00Z"}
+        refused = await expect(await manager.put(f"{path}/seats", {"block": [block, late]}), 422)
+        assert [fault["path"] for fault in refused["errors"]] == ["block.1.release_at"]
+        done = await expect(await manager.put(f"{path}/seats", {"block": [block, {"seat": "B1"}]}), 200)
+        assert done["results"] == [{"seat": "A1", "result": "blocked"}, {"seat": "B1", "result": "blocked"}]
+        backstage = await expect(await manager.get(f"{path}/live"), 200)
+        assert [one["release_at"] for one in backstage["blocked"]] == ["2027-01-15T09:00:00Z", None]
+        clock.advance(59 * 60_000)
+        assert (await counter.seats())["blocked"] == ["A1", "B1"]
+        clock.advance(60_000)
+        await counter.person().hold(counter.showtime_id, "A1")
+        assert (await counter.seats())["blocked"] == ["B1"]
+
+
+async def test_seats_of_an_allotment_are_not_sold_to_the_public(counter: Counter) -> None:
+    manager, ana, path = counter.manager(), counter.person(), f"/admin/showtimes/{counter.showtime_id}"
+    await ana.hold(counter.showtime_id, "A4")
+    asked = {"channel": {"agency": ["A1", "A2"], "school": ["A4", "B1"]}}
+    done = await expect(await manager.put(f"{path}/seats", asked), 200)
+    assert done["results"] == [
+        {"seat": "A1", "result": "allotted"},
+        {"seat": "A2", "result": "allotted"},
+        {"seat": "A4", "result": "refused", "reason": "held"},
+        {"seat": "B1", "result": "allotted"},
+    ]
+    assert done["counts"] == {"free": 8, "held": 1, "sold": 0, "blocked": 3}
+    backstage = await expect(await manager.get(f"{path}/live"), 200)
+    assert (backstage["channel"], backstage["blocked"]) == ({"agency": ["A1", "A2"], "school": ["B1"]}, [])
+    refused = await expect(await ana.post(f"/showtimes/{counter.showtime_id}/holds", {"seats": ["A1", "A3"]}), 409)
+    assert refused["conflicts"] == [{"seat": "A1", "reason": "channel"}]
+    twice = {"channel": {"agency": ["C1"]}, "unblock": ["C1"]}
+    assert (await expect(await manager.put(f"{path}/seats", twice), 422))["code"] == "duplicate_seat"
+    freed = await expect(await manager.put(f"{path}/seats", {"unblock": ["A1"]}), 200)
+    assert freed["results"] == [{"seat": "A1", "result": "free"}]
+    await ana.hold(counter.showtime_id, "A1")
+
+
 async def test_the_deltas_lead_from_every_old_map_to_the_new_one(counter: Counter) -> None:
     ana, manager = counter.person(), counter.manager()
     maps = [await counter.seats()]
