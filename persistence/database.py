@@ -7,7 +7,6 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
@@ -40,11 +39,6 @@ class Migration:
     name: str
     sql: str
     sha256: str
-
-
-def is_on_this_machine(dsn: str) -> bool:
-    """Whether the database is reached by a socket in the file system."""
-    return parse_qs(urlsplit(dsn).query).get("host", [""])[0].startswith("/")
 
 
 def open_pool(dsn: str, kind: type[WriterConnection] = asyncpg.Connection) -> Pool:

@@ -173,11 +173,6 @@ class PgJournal:
         if connection is not None and not connection.is_closed():
             await connection.close()
 
-    @property
-    def writer_pid(self) -> int | None:
-        """The process of PostgreSQL that writes for us, in the numbers of its own machine."""
-        return None if self._connection is None else int(self._connection.get_server_pid())
-
     def figures(self) -> Figures:
         waiting = self._in_flight or self._queue
         lag = self._clock.monotonic() - waiting[0].asked_at if waiting else 0.0

@@ -33,7 +33,6 @@ from persistence import webhooks as deliveries
 from persistence.database import (
     POOL_CONNECTIONS_MAX,
     connect_writer,
-    is_on_this_machine,
     open_lazy_pool,
     open_pool,
 )
@@ -45,7 +44,6 @@ from server.admission import Paces, admission
 from server.auth.passwords import COST, Passwords
 from server.auth.sessions import Sessions
 from server.auth.tokens import Tokens
-from server.background import FirstCore
 from server.clouds import S3, Cloudinary
 from server.config import Config
 from server.jobs.figures import Figures
@@ -390,21 +388,11 @@ async def _journal(dsn: str, clock: HouseClock, tracing: "Tracing | None", app: 
     journal = app[JOURNAL] = make(partial(connect_writer, dsn), pool, layouts, clock, limits, heard=clock.adjust)
     await journal.start()
     app[TELEMETRY].watch_journal(journal.figures)
-    if is_on_this_machine(dsn):
-        app[PASSWORDS].on_busy = partial(_clear_the_way, FirstCore(), journal)
     tidy = asyncio.create_task(collector.keep_tidy(lambda: journal.figures().rows), name="collector")
     yield
     tidy.cancel()
     await asyncio.gather(tidy, return_exceptions=True)
     await journal.close()
-
-
-def _clear_the_way(first_core: FirstCore, journal: PgJournal, busy: bool) -> None:
-    """While passwords are digested, the journal's writer does not meet them on one core."""
-    if not busy:
-        first_core.release()
-    elif (writer_pid := journal.writer_pid) is not None:
-        first_core.keep(writer_pid)
 
 
 async def _showtimes(tracing: "Tracing | None", app: web.Application) -> AsyncIterator[None]:

@@ -1,58 +1,33 @@
 """Work whose result somebody waits for, but never at the cost of a hold: threads that give way.
 
-A thread of low niceness still makes others wait. A process that wakes on the core where it runs waits for the kernel's
-next tick, some milliseconds, and PostgreSQL's writer wakes for every commit. So threads that work for long leave the
-first core alone, and while they work the writer is kept there.
+The lowest priority alone still makes others wait. Linux lets whoever runs finish its slice, and a process that wakes on
+the core where a password is being digested, such as PostgreSQL's writer, waits for the next tick, some milliseconds.
+Since 6.12 who has the shorter slice may interrupt who has the longer one, so these threads ask for the longest.
 """
 
+import ctypes
 import os
+import platform
+import struct
 import sys
 import threading
-from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 NICENESS: Final = 19
-_POSTGRES: Final = "postgres\n"
+SLICE_MS: Final = 100
+"""The longest that the kernel grants; the usual one is 3."""
+
+_SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274}
+_ATTRIBUTES: Final = struct.Struct("=IIQiIQQQII")
+"""The kernel's `struct sched_attr`: size, policy, flags, nice, priority, runtime (ns), deadline, period, two hints."""
 
 
 def step_back() -> None:
     """For a thread that begins: the event loop and the database go first. On Linux each thread has its own niceness."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-
-
-def step_aside() -> None:
-    """For a thread that begins and will work for long: `step_back`, and leave the first core alone."""
-    step_back()
-    if sys.platform == "linux" and (others := _cores() - {_first_core()}):
-        os.sched_setaffinity(threading.get_native_id(), others)
-
-
-class FirstCore:
-    """Where PostgreSQL's writer is kept while other threads work for long. Does nothing where it may not."""
-
-    def __init__(self) -> None:
-        self._kept: dict[int, set[int]] = {}
-
-    def keep(self, writer_pid: int) -> None:
-        if sys.platform == "linux" and writer_pid not in self._kept:
-            with suppress(OSError):
-                if Path(f"/proc/{writer_pid}/comm").read_text() == _POSTGRES:
-                    self._kept[writer_pid] = os.sched_getaffinity(writer_pid)
-                    os.sched_setaffinity(writer_pid, {_first_core()})
-
-    def release(self) -> None:
-        """Let it run everywhere again."""
-        while self._kept:
-            writer_pid, cores = self._kept.popitem()
-            with suppress(OSError):
-                os.sched_setaffinity(writer_pid, cores)
-
-
-def _cores() -> set[int]:
-    return os.sched_getaffinity(os.getpid())
-
-
-def _first_core() -> int:
-    return min(_cores())
+    if sys.platform != "linux":
+        return
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    call = _SCHED_SETATTR.get(platform.machine())
+    if call is not None:  # a kernel that does not know it says no, and all is as it was
+        wish = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, 0, NICENESS, 0, SLICE_MS * 1_000_000, 0, 0, 0, 0)
+        ctypes.CDLL(None).syscall(call, 0, wish, 0)

@@ -2,7 +2,7 @@
 
 bcrypt reads only 72 bytes, so the password is digested first (base64 of SHA-384: 64 bytes without NUL). The threads
 are few, their queue is short and they yield the processor to everybody else, so that a flood of log-ins waits or is
-turned away and seat holds go on. Whoever must step aside meanwhile hears of it by `on_busy`.
+turned away and seat holds go on.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 import bcrypt
 from prometheus_client import Gauge
 
-from server.background import step_aside
+from server.background import step_back
 from server.errors import Problem, unavailable
 
 COST: Final = 11
@@ -39,10 +39,9 @@ class Passwords:
         self._cost = cost
         self._waiting = waiting
         self._pending = 0
-        self.on_busy: Callable[[bool], None] = lambda _busy: None
         threads = max(1, (os.cpu_count() or 2) - 1)
         self.pending_max = PENDING_PER_THREAD_MAX * threads
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt", initializer=step_aside)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bcrypt", initializer=step_back)
         # Compared with when nobody has the given address, so that the answer takes as long as a wrong password.
         self._nobody = bcrypt.hashpw(_digest(os.urandom(16).hex()), bcrypt.gensalt(cost)).decode()
 
@@ -60,10 +59,6 @@ class Passwords:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    @property
-    def busy(self) -> bool:
-        return self._pending > 0
-
     def admit(self) -> None:
         """503 busy when too many are waiting."""
         if self._pending >= self.pending_max:
@@ -78,10 +73,7 @@ class Passwords:
             self._count(-1)
 
     def _count(self, change: int) -> None:
-        was_busy = self.busy
         self._pending += change
-        if self.busy is not was_busy:
-            self.on_busy(self.busy)
         if self._waiting is not None:
             self._waiting.set(self._pending)
 

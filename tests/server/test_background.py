@@ -1,61 +1,43 @@
-"""Who works for long leaves the first core to PostgreSQL's writer, and only for that time."""
+"""Who works for long may be interrupted by everybody else."""
 
-import asyncio
+import ctypes
 import os
+import platform
+import struct
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import asyncpg
 import pytest
 
-from server.background import NICENESS, FirstCore, step_aside
-from server.keys import JOURNAL, PASSWORDS
-from tests.server.house import open_house
+from server.background import NICENESS, SLICE_MS, step_back
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="a matter of Linux and of more than one core"
-)
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a matter of Linux")
+SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}
+SIZE = 56
 
 
-def cores(pid: int) -> set[int]:
-    return os.sched_getaffinity(pid)
+def slice_ms() -> float:
+    """Of the thread that asks."""
+    answer = ctypes.create_string_buffer(SIZE)
+    assert ctypes.CDLL(None).syscall(SCHED_GETATTR[platform.machine()], 0, answer, SIZE, 0) == 0
+    return struct.unpack_from("=Q", answer.raw, 24)[0] / 1e6
 
 
-def test_a_thread_that_steps_aside_leaves_the_first_core_and_nobody_else_does() -> None:
-    everywhere = cores(0)
-    with ThreadPoolExecutor(1, initializer=step_aside) as thread:
-        assert thread.submit(cores, 0).result() == everywhere - {min(everywhere)}
-        assert thread.submit(os.getpriority, os.PRIO_PROCESS, 0).result() == NICENESS
-    assert cores(0) == everywhere
+def niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, 0)
 
 
-async def test_the_writer_is_kept_on_the_first_core_and_let_go_again(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    pid, first_core = connection.get_server_pid(), FirstCore()
-    everywhere = cores(pid)
-    first_core.keep(pid)
-    first_core.keep(pid)
-    assert cores(pid) == {min(cores(0))}
-    first_core.release()
-    assert cores(pid) == everywhere
-    await connection.close()
+def test_a_thread_that_steps_back_comes_last_and_nobody_else_does() -> None:
+    usual = niceness()
+    with ThreadPoolExecutor(1, initializer=step_back) as thread:
+        assert thread.submit(niceness).result() == NICENESS
+    assert niceness() == usual
 
 
-def test_no_other_program_is_moved() -> None:
-    first_core, everywhere = FirstCore(), cores(0)
-    first_core.keep(os.getpid())
-    first_core.keep(1 << 22)
-    assert cores(0) == everywhere
-    first_core.release()
-
-
-async def test_while_a_password_is_digested_the_writer_is_kept_off_its_core(database_url: str) -> None:
-    async with open_house(database_url) as house:
-        pid = house.app[JOURNAL].writer_pid
-        assert pid is not None
-        everywhere = cores(pid)
-        work = [asyncio.ensure_future(house.app[PASSWORDS].hash("correct horse")) for _ in range(3)]
-        await asyncio.sleep(0)
-        assert cores(pid) == {min(cores(0))}
-        await asyncio.gather(*work)
-        assert cores(pid) == everywhere
+@pytest.mark.skipif(platform.machine() not in SCHED_GETATTR, reason="the number of the call is not known here")
+@pytest.mark.skipif(tuple(map(int, platform.release().split(".")[:2])) < (6, 12), reason="a matter of newer kernels")
+def test_it_has_the_longest_slice_so_that_anybody_may_interrupt_it() -> None:
+    usual = slice_ms()
+    with ThreadPoolExecutor(1, initializer=step_back) as thread:
+        assert thread.submit(slice_ms).result() == SLICE_MS > usual
+    assert slice_ms() == usual
