@@ -188,6 +188,9 @@ _FIELDS: Final[Mapping[str, tuple[type, str]]] = {
     "refund_policy_changed": (e.RefundPolicyChanged, "refund_policy"),
 }
 
+_UNWRITTEN: Final = ("layout",)
+"""What the log leaves out because the catalogue has it; `recovery` brings it along."""
+
 # How fields that are no plain JSON value are written and read.
 _CONVERT: Final[Mapping[str, tuple[Convert | None, Convert]]] = {
     "lines": (_lines_out, _lines_in),
@@ -213,7 +216,7 @@ class _Form:
 
 
 def _form(name: str, kind: type, fields: Sequence[str]) -> _Form:
-    known = [own.name for own in dataclasses.fields(kind)]
+    known = [own.name for own in dataclasses.fields(kind) if own.name not in _UNWRITTEN]
     assert list(fields) == known, f"{kind.__name__} has the fields {known}, the log writes {fields}"
     converted = [(place, _CONVERT[field]) for place, field in enumerate(fields) if field in _CONVERT]
     out = tuple((place, both[0]) for place, both in converted if both[0] is not None)

@@ -133,6 +133,8 @@ async def delete_screens(connection: Connection, screen_ids: Sequence[str]) -> N
         DELETE FROM layout l WHERE l.family_id = ANY($1::uuid[])
           AND NOT EXISTS (SELECT FROM layout v JOIN screen c ON c.layout_id = v.id WHERE v.family_id = l.family_id)
           AND NOT EXISTS (SELECT FROM layout v JOIN showtime s ON s.layout_id = v.id WHERE v.family_id = l.family_id)
+          AND NOT EXISTS (SELECT FROM layout v JOIN former_layout f ON f.layout_id = v.id
+              WHERE v.family_id = l.family_id)
         """,
         [row["family_id"] for row in families],
     )
@@ -258,7 +260,7 @@ async def next_version(connection: Connection, layout_id: str) -> tuple[str, int
 
 
 async def delete_version(connection: Connection, layout: LayoutRow) -> None:
-    """Within a transaction: take a version away for good. InUse while a screen or a showtime has it."""
+    """Within a transaction: take a version away for good. InUse while a screen, a showtime or a log has it."""
     try:
         await connection.execute("DELETE FROM layout WHERE id = $1", layout.id)
     except asyncpg.ForeignKeyViolationError:

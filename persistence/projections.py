@@ -117,6 +117,8 @@ class ShowtimeRow:
     sales_open_at: Instant
     sales_close_at: Instant
     screen_id: str
+    layout_id: str
+    capacity: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,8 @@ def showtime_row(state: SeatMap) -> ShowtimeRow:
         terms.sales_open_at,
         terms.sales_close_at,
         terms.screen_id,
+        terms.layout_id,
+        state.layout.capacity,
     )
 
 

@@ -5,11 +5,12 @@ is not folded: its showtime stays closed until somebody has looked.
 """
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from actors.ports import Layouts
-from actors.seatmap.events import Record, ShowtimeScheduled
+from actors.seatmap.events import Record, ShowtimeRescheduled, ShowtimeScheduled
 from actors.seatmap.state import SeatMap, evolve, genesis
 from persistence import codec, statements
 
@@ -64,11 +65,22 @@ def _page(connection: Any, showtime_id: str, since: int, until: int) -> "asyncio
 
 async def fold(layouts: Layouts, showtime_id: str, state: SeatMap | None, records: list[Record]) -> SeatMap:
     """`evolve`, beginning with the first record when there is no state yet."""
+    if any(type(record.event) is ShowtimeRescheduled for record in records):
+        records = [await _drawn(layouts, record) for record in records]
     if state is not None:
         return evolve(state, records)
     first, *rest = records
     assert isinstance(first.event, ShowtimeScheduled), first
     return evolve(genesis(showtime_id, await layouts.layout(first.event.terms.layout_id), first), rest)
+
+
+async def _drawn(layouts: Layouts, record: Record) -> Record:
+    """A move comes with the drawing that it leads to."""
+    event = record.event
+    if not isinstance(event, ShowtimeRescheduled):
+        return record
+    layout = await layouts.layout(event.terms.layout_id)
+    return dataclasses.replace(record, event=dataclasses.replace(event, layout=layout))
 
 
 def check(showtime_id: str, since: int, epoch: int, rows: Any) -> int:

@@ -99,10 +99,10 @@ _PROJECTIONS: Final = f"""
     UPDATE showtime s SET version = r.version, status = r.status, sales = r.sales, free_seats = r.free_seats,
         starts_at = from_millis(r.starts_at), ends_at = from_millis(r.ends_at),
         sales_open_at = from_millis(r.sales_open_at), sales_close_at = from_millis(r.sales_close_at),
-        screen_id = r.screen_id
+        screen_id = r.screen_id, layout_id = r.layout_id, capacity = r.capacity
     FROM jsonb_to_recordset($5::text::jsonb) AS r (showtime_id uuid, version bigint, status text, sales text,
         free_seats integer, starts_at bigint, ends_at bigint, sales_open_at bigint, sales_close_at bigint,
-        screen_id uuid)
+        screen_id uuid, layout_id uuid, capacity integer)
     WHERE s.id = r.showtime_id AND {_ALLOWED})"""
 
 
@@ -290,7 +290,7 @@ JOBS: Final = "SELECT topic, dedupe_key, showtime_id::text, payload::text, state
 SHOWTIME: Final = """
 SELECT id::text AS showtime_id, version, status, sales, free_seats, to_millis(starts_at) AS starts_at,
     to_millis(ends_at) AS ends_at, to_millis(sales_open_at) AS sales_open_at,
-    to_millis(sales_close_at) AS sales_close_at, screen_id::text
+    to_millis(sales_close_at) AS sales_close_at, screen_id::text, layout_id::text, capacity
 FROM showtime WHERE id = $1"""
 BEYOND_HEAD: Final = "SELECT max(version) FROM event WHERE showtime_id = $1 AND version > $2"
 HEAD_FOR_UPDATE: Final = f"{HEAD} FOR UPDATE"

@@ -292,6 +292,14 @@ async def is_sold(connection: Executor, showtime_id: str) -> bool:
     return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM booking WHERE showtime_id = $1)", showtime_id))
 
 
+async def remember_layout(connection: Executor, showtime_id: str, layout_id: str) -> None:
+    """Its log will need this drawing also when the showtime has moved to another one."""
+    await connection.execute(
+        "INSERT INTO former_layout (showtime_id, layout_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        showtime_id, layout_id,
+    )  # fmt: skip
+
+
 def as_new(plan: Planned) -> NewShowtime:
     """A draft as it would be published."""
     shown = plan.showtime
@@ -318,7 +326,7 @@ async def _forget_log(connection: Connection, showtime_id: str) -> int:
     epoch = await connection.fetchval("SELECT epoch FROM stream WHERE showtime_id = $1 FOR UPDATE", showtime_id)
     if await is_sold(connection, showtime_id):
         raise HasSales(showtime_id)
-    for table in ("event", "snapshot", "refusal", "job", "stream"):
+    for table in ("event", "snapshot", "refusal", "job", "former_layout", "stream"):
         await connection.execute(f"DELETE FROM {table} WHERE showtime_id = $1", showtime_id)
     return int(epoch or 0)
 

@@ -281,7 +281,8 @@ _ABOUT: Final = """\
 Text frames, one JSON object each, at most 16 KiB towards the server, uncompressed. Nothing is told before it is on
 disk. `seq` is the version of the showtime's log, without gaps. A frame whose `to` is not above `seq` is dropped, one
 whose `from` is at most `seq + 1` is applied, since its states are final; anything else is a gap: send `resync`. A new
-`epoch` comes with a snapshot.
+`epoch` comes with a snapshot. A `showtime` frame with the same status and sales as before says that the showtime has
+moved: read it again. If its `layout_id` is another one, a snapshot of the new seats follows.
 
 Close codes: """
 

@@ -11,18 +11,19 @@ from aiohttp import web
 from actors.ids import mint
 from actors.ports import Rejected
 from actors.seatmap.commands import ActorKind, Cause, ChangeRefundPolicy, Command, OpenSales, Reprice, Reschedule
-from actors.seatmap.refusals import Refused
+from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant
 from persistence import prices, timetable
 from persistence.database import Connection
+from persistence.layouts import StoredLayouts
 from persistence.programme import NewShowtime
 from persistence.timetable import Film, Hall, HasSales, Planned
 from server import wire
 from server.asking import problem
 from server.auth.identity import Identity
 from server.errors import Problem, invalid, not_found
-from server.keys import CLOCK, REGISTRY, REQUEST_ID
+from server.keys import CLOCK, POOL, REGISTRY, REQUEST_ID
 from server.revisions import check
 from server.timetable import Place, Wishes, clear_at, demand_published, overlap, plan
 
@@ -53,7 +54,9 @@ class Change:
         self._demand_changeable()
         if self.asked.status == "draft" or not self._is_for_the_actor or self._opens_again:
             return await self._begin_anew()
-        await self._demand_unsold_for_another_version()
+        if self._is_redrawn and not await self._has_people():
+            return await self._begin_anew()
+        await self._demand_notice()
         before = self.present.terms
         if replace(self.new.terms, tariff=before.tariff, refund_policy=before.refund_policy) != before:
             await self._move()
@@ -66,7 +69,7 @@ class Change:
 
     @property
     def _is_for_the_actor(self) -> bool:
-        """Whether its actor can do it: times change, prices, the policy, or the screen for one with the same layout."""
+        """Whether its actor can do it: times change, prices, the policy, the screen, or the drawing of its seats."""
         before = self.present.terms
         stayed = replace(
             self.new.terms,
@@ -75,10 +78,19 @@ class Change:
             sales_open_at=before.sales_open_at,
             sales_close_at=before.sales_close_at,
             screen_id=before.screen_id,
+            layout_id=before.layout_id,
             tariff=before.tariff,
             refund_policy=before.refund_policy,
         )
         return stayed == before
+
+    @property
+    def _is_redrawn(self) -> bool:
+        return self.new.terms.layout_id != self.present.terms.layout_id
+
+    async def _has_people(self) -> bool:
+        """Whether anybody has booked, or is choosing seats right now."""
+        return _is_held(self.request, self.new.id) or await timetable.is_sold(self.connection, self.new.id)
 
     @property
     def _opens_again(self) -> bool:
@@ -102,7 +114,11 @@ class Change:
         return NEVER if self.asked.status == "draft" else await self._publish()
 
     async def _move(self) -> None:
-        terms = self.new.terms
+        terms, layout = self.new.terms, None
+        if self._is_redrawn:
+            layout = await StoredLayouts(self.connection).layout(terms.layout_id)
+            # First, and for good: should we end in between, the log is readable all the same.
+            await timetable.remember_layout(self.request.app[POOL], self.new.id, self.present.terms.layout_id)
         command = Reschedule(
             self.cause,
             starts_at=terms.starts_at,
@@ -111,6 +127,8 @@ class Change:
             sales_close_at=terms.sales_close_at,
             screen_id=terms.screen_id,
             notify=self.asked.notify,
+            layout=layout,
+            tariff=terms.tariff if layout else None,
         )
         await self._ask(command)
         if self.present.terms.sales_close_at <= self.now < terms.sales_close_at:
@@ -130,12 +148,14 @@ class Change:
             raise problem(*wire.refused(reply.decision), self.cause)
         return reply.state
 
-    async def _demand_unsold_for_another_version(self) -> None:
-        """Who has bought a film in one language and format is told before it becomes another."""
+    async def _demand_notice(self) -> None:
+        """Who has bought a seat in one drawing, or a film in one language and format, is told of another one."""
         shown = self.present.showtime
         other = (shown.language, shown.format) != (self.new.language, self.new.format)
-        if other and not self.asked.notify and await timetable.is_sold(self.connection, self.new.id):
-            raise has_sales()
+        if self.asked.notify or not (other or self._is_redrawn):
+            return
+        if self._is_redrawn or await timetable.is_sold(self.connection, self.new.id):
+            raise Problem(409, Refusal.HAS_SALES.value, wire.REFUSALS[Refusal.HAS_SALES][1])
 
     def _demand_changeable(self) -> None:
         if self.present.showtime.status == "cancelled":
@@ -194,9 +214,13 @@ async def demand_room(connection: Connection, new: NewShowtime) -> None:
 
 def demand_no_holds(request: web.Request, showtime_id: str) -> None:
     """People who are choosing seats right now are not sent away."""
-    actor = request.app[REGISTRY].resident(showtime_id)
-    if actor is not None and actor.snapshot.pledged:
+    if _is_held(request, showtime_id):
         raise has_sales()
+
+
+def _is_held(request: web.Request, showtime_id: str) -> bool:
+    actor = request.app[REGISTRY].resident(showtime_id)
+    return actor is not None and bool(actor.snapshot.pledged)
 
 
 def has_sales() -> Problem:

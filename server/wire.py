@@ -60,6 +60,7 @@ REFUSALS: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.PRICE_CHANGED: (409, "The price is not what you were shown. Look at it again."),
     Refusal.PROMO_INVALID: (422, "This promotion code is not valid here."),
     Refusal.CURRENCY_DIFFERS: (422, "This showtime is sold in {currency}."),
+    Refusal.SEATS_VANISH: (409, "The other drawing has no {seats}, and somebody has them. Move or cancel those first."),
     Refusal.HAS_SALES: (409, "Tickets have been sold. Ask again with notify to change it and tell everybody."),
 }
 

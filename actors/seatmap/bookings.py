@@ -237,11 +237,16 @@ def _unusable(state: SeatMap, booking: Booking, c: ConfirmBooking) -> str | None
         return "amount_mismatch"
     if state.status in (Status.CANCELLED, Status.COMPLETED):
         return "showtime_over"
-    if booking.status is BookingStatus.EXPIRED and any(seat in state.taken for seat in booking.seats):
+    if booking.status is BookingStatus.EXPIRED and not _are_free(state, booking.seats):
         return "seats_lost"
     if booking.status is BookingStatus.EXPIRED and booking.promo:
         return "promo_given_back"  # somebody else may have had it since, and its uses are counted
     return None
+
+
+def _are_free(state: SeatMap, seats: Sequence[str]) -> bool:
+    """Also still there: the showtime may have moved to a screen without them."""
+    return all(seat in state.layout.seats and seat not in state.taken for seat in seats)
 
 
 def _confirmed(booking: Booking, c: ConfirmBooking, *, late: bool) -> BookingConfirmed:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
+from actors.seatmap.layout import Layout
 from actors.seatmap.terms import Instant, Promo, RefundStep, Tariff
 from actors.seatmap.values import dataclass
 
@@ -214,7 +215,7 @@ class CancelShowtime(Command):
 
 @dataclass(frozen=True, slots=True)
 class Reschedule(Command):
-    """Move the showtime, in time or to a screen that has the same layout.
+    """Move the showtime, in time or to another screen, or into another drawing of its seats at prices for that.
 
     `notify`: people who have bought are told; without it nothing moves once something is sold.
     """
@@ -225,6 +226,8 @@ class Reschedule(Command):
     sales_close_at: Instant
     screen_id: str
     notify: bool = False
+    layout: Layout | None = None
+    tariff: Tariff | None = None
 
 
 @dataclass(frozen=True, slots=True)

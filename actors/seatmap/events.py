@@ -5,9 +5,11 @@ an event means to people who watch the map. Personal data never enters the log.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from typing import Any, Final
 
 from actors.seatmap.commands import BlockKind, Cause
+from actors.seatmap.layout import Layout
 from actors.seatmap.terms import Instant, RefundStep, Tariff, Terms
 from actors.seatmap.values import dataclass
 
@@ -49,7 +51,10 @@ class ShowtimeScheduled:
 
 @dataclass(frozen=True, slots=True)
 class ShowtimeRescheduled:
+    """`layout` is the drawing that the terms name. The log leaves it out; who reads the log brings it along."""
+
     terms: Terms
+    layout: Layout | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +352,11 @@ _TOLD: Final[Mapping[type, Callable[[Any], Mapping[str, tuple[str, ...]]]]] = {
 def changes_showtime(event: Event) -> bool:
     """Whether watchers must learn of a new status or sales state of the whole showtime."""
     return type(event) in _OF_THE_WHOLE
+
+
+def draws_anew(event: Event) -> bool:
+    """Whether the seats after this are others than before, so that who watches must start over."""
+    return type(event) is ShowtimeRescheduled and event.layout is not None
 
 
 def owner_of(event: Event) -> str | None:

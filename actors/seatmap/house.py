@@ -26,9 +26,10 @@ from actors.seatmap.events import (
     ShowtimeRescheduled,
     ShowtimeScheduled,
 )
+from actors.seatmap.layout import Layout
 from actors.seatmap.refusals import Accepted, Decision, Refusal, Refused
 from actors.seatmap.state import LIVE, Claim, Sales, SeatMap, SeatState, Status
-from actors.seatmap.terms import Instant, Terms
+from actors.seatmap.terms import Instant, Tariff, Terms
 
 _MOVABLE = ("screen_id", "starts_at", "ends_at", "sales_open_at", "sales_close_at")
 
@@ -99,13 +100,30 @@ def reschedule(state: SeatMap, c: Reschedule, now: Instant) -> Decision:
     if state.status is Status.RUNNING:
         return Refused(Refusal.ALREADY_STARTED)
     terms = dataclasses.replace(state.terms, **{name: getattr(c, name) for name in _MOVABLE})
+    if c.layout is not None and c.layout.id != state.layout.id:
+        drawn = _redrawn(state, terms, c.layout, c.tariff or terms.tariff)
+        if isinstance(drawn, Refused):
+            return drawn
+        terms = drawn
     if terms == state.terms:
         return Accepted(())
     if terms.starts_at <= now:
         return Refused(Refusal.PAST_DEADLINE)
     if not c.notify and any(booking.status in LIVE for booking in state.bookings.values()):
         return Refused(Refusal.HAS_SALES)
-    return Accepted((ShowtimeRescheduled(terms),))
+    return Accepted((ShowtimeRescheduled(terms, c.layout),))
+
+
+def _redrawn(state: SeatMap, terms: Terms, layout: Layout, tariff: Tariff) -> Terms | Refused:
+    """The same showtime in another drawing, in which everybody keeps their seats."""
+    others = {seat for seat, claim in state.taken.items() if claim.state is not SeatState.BLOCKED} - layout.seats.keys()
+    if others:
+        return Refused(Refusal.SEATS_VANISH, dict.fromkeys(sorted(others), "vanishes"))
+    if no := _unpriced(layout, tariff):
+        return no
+    if dataclasses.replace(tariff, version=terms.tariff.version) != terms.tariff:
+        tariff = dataclasses.replace(tariff, version=terms.tariff.version + 1)
+    return dataclasses.replace(terms, layout_id=layout.id, tariff=tariff)
 
 
 def reprice(state: SeatMap, c: Reprice, now: Instant) -> Decision:
@@ -114,9 +132,8 @@ def reprice(state: SeatMap, c: Reprice, now: Instant) -> Decision:
     before = state.terms.tariff
     if c.tariff.currency != before.currency:
         return Refused(Refusal.CURRENCY_DIFFERS, facts={"currency": before.currency})
-    usual = c.tariff.default_ticket_type
-    if missing := [each.key for each in state.layout.categories if usual not in c.tariff.prices.get(each.key, ())]:
-        return Refused(Refusal.CATEGORY_UNPRICED, facts={"categories": missing})
+    if no := _unpriced(state.layout, c.tariff):
+        return no
     if dataclasses.replace(c.tariff, version=before.version) == before:
         return Accepted(())
     return Accepted((PricesChanged(dataclasses.replace(c.tariff, version=before.version + 1)),))
@@ -126,6 +143,13 @@ def change_refund_policy(state: SeatMap, c: ChangeRefundPolicy, now: Instant) ->
     if no := _ended(state):
         return no
     return Accepted(() if c.refund_policy == state.terms.refund_policy else (RefundPolicyChanged(c.refund_policy),))
+
+
+def _unpriced(layout: Layout, tariff: Tariff) -> Refused | None:
+    usual = tariff.default_ticket_type
+    if missing := [each.key for each in layout.categories if usual not in tariff.prices.get(each.key, ())]:
+        return Refused(Refusal.CATEGORY_UNPRICED, facts={"categories": missing})
+    return None
 
 
 def _unknown(state: SeatMap, seats: tuple[str, ...]) -> Refused | None:

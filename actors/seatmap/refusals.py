@@ -42,6 +42,7 @@ class Refusal(StrEnum):
     EXCEEDS_PAID = "exceeds_paid"
     SEAT_NOT_IN_BOOKING = "seat_not_in_booking"
     HAS_SALES = "has_sales"
+    SEATS_VANISH = "seats_vanish"
     CATEGORY_UNPRICED = "category_unpriced"
     PRICE_CHANGED = "price_changed"
     PROMO_INVALID = "promo_invalid"

@@ -296,8 +296,17 @@ def _rescheduled(draft: Draft, event: e.ShowtimeRescheduled, _at: Instant) -> No
         for booking in tuple(draft.bookings.values()):
             if booking.status in LIVE:
                 draft.put(dataclasses.replace(booking, moved=True))
+    if event.terms.layout_id != draft.layout.id:
+        _redraw(draft, event.layout)
     draft.terms = event.terms
     draft.deadline = 0  # every time has moved: look at all of them
+
+
+def _redraw(draft: Draft, layout: Layout | None) -> None:
+    """Everybody's seats are there in the new drawing; what the house had blocked may not be."""
+    assert layout is not None, "whoever reads a log brings the drawings that it names"
+    draft.free_up([seat for seat in draft.taken if seat not in layout.seats])
+    draft.layout = layout
 
 
 def _prices_changed(draft: Draft, event: e.PricesChanged, _at: Instant) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from actors.seatmap.events import Record, changes_showtime, public_delta
+from actors.seatmap.events import Record, changes_showtime, draws_anew, public_delta
 from actors.seatmap.state import SeatMap, evolve
 from actors.seatmap.terms import Instant
 from actors.seatmap.view import counts, public_status, public_view
@@ -93,7 +93,7 @@ def news(epoch: int, before: SeatMap, records: Sequence[Record], after: SeatMap)
     """What happened between two states, as one frame, or as several in one write.
 
     An event that concerns the whole showtime has a frame of its own, so the seat changes before and after it are told
-    apart; each frame then carries the counts of exactly its version.
+    apart; each frame then carries the counts of exactly its version. Other seats begin with a snapshot.
     """
     if not any(changes_showtime(record.event) for record in records):
         return delta(epoch, before, records, after)
@@ -102,6 +102,8 @@ def news(epoch: int, before: SeatMap, records: Sequence[Record], after: SeatMap)
         for part in [[record] for record in run] if whole else [list(run)]:
             then = evolve(before, part)
             told.append(showtime(epoch, then) if whole else delta(epoch, before, part, then))
+            if draws_anew(part[0].event):
+                return b"".join((*told, snapshot(epoch, after)))
             before = then
     return b"".join(told)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from actors.ports import Clock, Handle
-from actors.seatmap.events import Record, changes_showtime, owner_of
+from actors.seatmap.events import Record, changes_showtime, draws_anew, owner_of
 from actors.seatmap.state import SeatMap
 from actors.seatmap.terms import Instant
 from server.live import frames
@@ -222,7 +222,7 @@ class Hub:
             return frames.tick(room.epoch, state.version, self._clock.now())
         # Somebody who names no epoch may know this version from an earlier one, and a new epoch comes with a snapshot.
         missed = owner.trail(since)
-        if not missed or missed[0].version != since + 1:
+        if not missed or missed[0].version != since + 1 or any(draws_anew(record.event) for record in missed):
             return room.snapshot()
         told = frames.delta(room.epoch, None, missed, state)
         if any(changes_showtime(record.event) for record in missed):

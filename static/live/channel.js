@@ -8,8 +8,8 @@ const MISSES_BEFORE_LOOKING = 2;
 const LOOK_AGAIN_MS = 2000;
 
 export class Channel {
-  constructor(showtimeId, { token, distrust, get, onView, onMine, onState }) {
-    Object.assign(this, { showtimeId, token, distrust, get, onView, onMine, onState });
+  constructor(showtimeId, { token, distrust, get, onView, onMine, onState, onMoved = () => {} }) {
+    Object.assign(this, { showtimeId, token, distrust, get, onView, onMine, onState, onMoved });
     this.view = null;
     this.offset = 0;
     this.waiting = new Map();
@@ -135,7 +135,14 @@ export class Channel {
       const before = this.view;
       this.view = next;
       this.onView(next, before);
+      if (before && this.#moved(frame, before)) this.onMoved();
     }
+  }
+
+  // News of the whole showtime that is neither its status nor its sale: it has moved, or its hall is another one.
+  #moved(frame, before) {
+    if (frame.type === "showtime") return frame.status === before.status && frame.sales === before.sales;
+    return frame.type === "snapshot" && (frame.layout_version !== before.layout_version || capacity(frame) !== capacity(before));
   }
 
   #settle(id, answer) {
@@ -156,6 +163,8 @@ export class Channel {
     this.timer = setTimeout(() => { if (!this.closed) this.#connect(); }, pause);
   }
 }
+
+function capacity({ counts }) { return Object.values(counts).reduce((sum, count) => sum + count, 0); }
 
 // The lobby's socket: free seats of every showtime.
 export function watchLobby(onFree) {

@@ -10,6 +10,8 @@ import { GLYPHS, SeatMap } from "../map/seatmap.js";
 import { ring } from "../ring.js";
 import { till, warn } from "../till.js";
 
+const ASK_AGAIN_MS = 1_500; // not everybody at once
+
 export async function show(main, [id], { open }) {
   const done = skeleton(main, 2);
   const showtime = await get(`/showtimes/${id}`);
@@ -54,11 +56,25 @@ class Visit {
       onView: (view) => this.see(view),
       onMine: (frame) => this.own(frame),
       onState: (state) => this.connection(state),
+      onMoved: () => { clearTimeout(this.asking); this.asking = setTimeout(() => this.moved(), ASK_AGAIN_MS * Math.random()); },
     });
     this.drawCart();
   }
 
+  // Another time or hall: whoever is not paying yet sees the page as it is now.
+  async moved() {
+    const now = await get(`/showtimes/${this.showtime.id}`).catch(() => null);
+    const same = (key) => JSON.stringify(now[key]) === JSON.stringify(this.showtime[key]);
+    if (this.left || !now || ["layout_id", "starts_at", "screen"].every(same)) return;
+    const words = t("showtime.moved", { day: longDay(now.starts_at_local), time: clockTime(now.starts_at_local), screen: now.screen.name });
+    toast(words);
+    say(words);
+    if (!this.placed) this.open(location.pathname + location.search);
+  }
+
   end() {
+    this.left = true;
+    clearTimeout(this.asking);
     this.ring?.stop();
     this.channel.close();
   }

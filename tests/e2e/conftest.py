@@ -48,6 +48,22 @@ class House:
         self.used_late += 1
         return self.showtimes[-self.used_late]
 
+    async def read(self, path: str) -> Any:
+        async with aiohttp.request("GET", f"{self.url}/api/v1{path}") as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
+    async def order(self, method: str, path: str, asked: dict[str, Any]) -> Any:
+        """As the demo's administrator."""
+        who = {"email": "admin@demo.example", "password": "marquee-demo"}
+        async with aiohttp.ClientSession() as session:
+            async with session.post(f"{self.url}/api/v1/auth/login", json=who) as answer:
+                token = (await answer.json())["access_token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            async with session.request(method, f"{self.url}/api/v1{path}", json=asked, headers=headers) as answer:
+                assert answer.status < 300, await answer.text()
+                return await answer.json()
+
 
 def _free_port() -> int:
     with socket.socket() as probe:

@@ -63,6 +63,26 @@ async def test_seats_are_lent_and_allotted_on_the_map(house: House, visitor: Vis
     await expect(kept.filter(has_text=first).filter(has_text="house seats · agency · until")).to_be_visible()
 
 
+async def test_a_showtime_moves_to_another_hall_under_the_eyes_of_who_is_choosing(house: House, visitor: Visitor):
+    showtime, ana = house.late_showtime(), await visitor()
+    await open_map(ana, house.url, showtime)
+    await ana.get_by_role("button", name="Best available").click()
+    await expect(ana.locator(".seat.mine")).to_have_count(2)
+    seats = await ana.locator(".seat.mine").evaluate_all("nodes => nodes.map(node => node.dataset.seat)")
+    types = {price["ticket_type"] for price in (await house.read(f"/showtimes/{showtime['id']}"))["prices"]}
+    hall = {"theatre_id": showtime["theatre"]["id"], "name": "The large one", "formats": [showtime["format"]]}
+    made = await house.order("POST", "/admin/screens", {**hall, "rows": 26, "seats_per_row": 40})
+    prices = [{"category": "standard", "ticket_type": each, "amount": 1_000} for each in sorted(types)]
+    move = {"screen_id": made["id"], "prices": prices, "notify": True}
+    await house.order("PATCH", f"/admin/showtimes/{showtime['id']}", move)
+    await expect(ana.get_by_text("The large one").first).to_be_visible()
+    await expect(ana.locator("[data-seat='Z40']")).to_have_class(words("free"))
+    for seat in seats:
+        await expect(ana.locator(f"[data-seat='{seat}']")).to_have_class(words("mine"))
+    await ana.locator("[data-seat='Z40']").click()
+    await expect(ana.locator("[data-seat='Z40']")).to_have_class(words("mine"))
+
+
 async def test_a_cancelled_showtime_pays_everybody_back_while_one_looks(house: House, visitor: Visitor):
     showtime = house.late_showtime()
     staff, ana = await visitor(), await visitor()

@@ -44,6 +44,10 @@ def hall(rows: int = 3, seats: int = 6) -> Layout:
     return from_plan("hall", 1, from_shortcut("Hall", rows, seats))
 
 
+def other_hall(rows: int, seats: int = 6) -> Layout:
+    return from_plan(f"{rows} by {seats}", 1, from_shortcut("Other", rows, seats))
+
+
 @dataclass
 class House:
     """A seat map with its log. Every step checks every invariant."""
@@ -181,6 +185,10 @@ def command_of(who: str, wish: list[str]) -> Command:  # noqa: C901 - one line f
         case "move":
             start = _ms(words[0])
             return c.Reschedule(cause, start, start + 2 * HOUR, 0, start, "screen", notify="notify" in words)
+        case "redraw":
+            rows, seats = map(int, words[0].split("x"))
+            layout = other_hall(rows, seats)
+            return c.Reschedule(cause, START, START + 2 * HOUR, 0, START, "other", notify=True, layout=layout)
         case "call-off":
             return c.CancelShowtime(cause, "no film")
         case "wait":

@@ -6,11 +6,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.seatmap import commands as c
 from actors.seatmap.commands import ActorKind, Cause
-from actors.seatmap.events import Event, public_delta
-from actors.seatmap.state import SeatMap
+from actors.seatmap.events import Event, ShowtimeRescheduled, public_delta
+from actors.seatmap.state import Claim, SeatMap, SeatState
 from actors.seatmap.terms import RefundStep
 from actors.seatmap.view import public_view
-from tests.actors.seatmap.hall import HOUR, House
+from tests.actors.seatmap.hall import HOUR, House, other_hall
 
 SEATS = st.lists(st.sampled_from([f"{row}{n}" for row in "ABC" for n in range(1, 7)] + ["Z9"]), min_size=1, max_size=4)
 PEOPLE = st.sampled_from(["ana", "bob", "cem"])
@@ -26,6 +26,8 @@ def shown(before: dict[str, str], events: list[Event]) -> dict[str, str]:
     """What a watcher sees after these events."""
     seen = dict(before)
     for event in events:
+        if isinstance(event, ShowtimeRescheduled) and event.layout is not None:  # watchers start over
+            seen = {seat: state for seat, state in seen.items() if seat in event.layout.seats}
         for state, seats in public_delta(event).items():
             for seat in seats:
                 seen.pop(seat, None)
@@ -132,12 +134,13 @@ class Evening(RuleBasedStateMachine):
             assert after.expires_at >= until
             assert after.expires_at == until or not stranger, "eve prolongs nobody's booking"
 
-    @rule(hours=st.integers(1, 200), notify=st.booleans())
-    def move(self, hours: int, notify: bool) -> None:
+    @rule(hours=st.integers(1, 200), notify=st.booleans(), rows=st.none() | st.integers(2, 4))
+    def move(self, hours: int, notify: bool, rows: int | None) -> None:
         self.house.pass_time(self.now)
         before, start = self.house.state, self.now + hours * HOUR
-        self.ask(lambda cause: c.Reschedule(cause, start, start + HOUR, 0, start, "screen", notify), "desk")
-        assert self.house.state.taken == before.taken, "moving frees no seat"
+        layout = None if rows is None else other_hall(rows)
+        self.ask(lambda cause: c.Reschedule(cause, start, start + HOUR, 0, start, "screen", notify, layout), "desk")
+        assert _peoples(self.house.state) == _peoples(before), "moving frees nobody's seat"
 
     @rule(hours=st.integers(1, 60))
     def hours_pass(self, hours: int) -> None:
@@ -154,6 +157,10 @@ class Evening(RuleBasedStateMachine):
     def a_booking(self, number: int) -> str:
         bookings = list(self.house.state.bookings)
         return bookings[number % len(bookings)] if bookings else "b-none"
+
+
+def _peoples(state: SeatMap) -> dict[str, Claim]:
+    return {seat: claim for seat, claim in state.taken.items() if claim.state is not SeatState.BLOCKED}
 
 
 TestEvening = Evening.TestCase

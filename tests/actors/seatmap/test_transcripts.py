@@ -1,8 +1,13 @@
 """The rules as box-office transcripts. A seat costs 13.09 EUR: 10.00, a fee of 1.00 and 19 % tax."""
 
+from dataclasses import replace
+
+from actors.seatmap import commands as c
 from actors.seatmap.events import public_delta
+from actors.seatmap.layout import from_plan, from_shortcut
+from actors.seatmap.refusals import Accepted, Refusal, Refused
 from actors.seatmap.terms import OrphanRule
-from tests.actors.seatmap.hall import check
+from tests.actors.seatmap.hall import HOUR, START, TARIFF, House, check
 
 
 def test_a_group_gets_all_its_seats_or_none():
@@ -278,6 +283,46 @@ def test_seats_of_a_channel_and_seats_for_those_who_need_them_say_so():
         0s  ana  hold h1 A1 A3         -> seats_held(A1,A3)
         0s  desk allot partner A1      -> seats_unavailable A1:held
     """)
+
+
+def test_a_showtime_moves_to_another_drawing_when_everybodys_seats_are_there():
+    house = check("""
+        0s  ana  hold h1 A1 A2         -> seats_held(A1,A2)
+        0s  bob  hold h2 C1            -> seats_held(C1)
+        0s  desk block C6 B6           -> seats_blocked
+        1s  desk redraw 2x6            -> seats_vanish C1:vanishes
+        2s  bob  release h2            -> hold_released
+        3s  desk redraw 2x6            -> showtime_rescheduled
+        4s  bob  hold h3 C1            -> unknown_seat C1:unknown
+        4s  bob  hold h3 B6            -> seats_unavailable B6:blocked
+        4s  ana  change h1 +A3         -> hold_changed(A1,A2,A3)
+        5s  desk redraw 4x8            -> showtime_rescheduled
+        6s  bob  hold h3 D8            -> seats_held(D8)
+    """)
+    assert (house.state.layout.capacity, house.state.blocked, house.state.free) == (32, 1, 27)
+
+
+def test_late_money_buys_no_seat_that_is_not_there_any_more():
+    check("""
+        0s  ana  hold h1 C1            -> seats_held(C1)
+        0s  ana  book h1 b1            -> booking_placed
+        1h  desk redraw 2x6            -> showtime_rescheduled
+        1h  bank confirm b1 p1 1309    -> refund_decided(seats_lost)
+    """)
+
+
+def test_another_drawing_needs_a_price_for_each_of_its_categories():
+    house = House()
+    grand = from_plan("grand", 1, from_shortcut("Grand", 3, 6, categories={"royal": ["A"], "standard": ["B", "C"]}))
+    desk = c.Cause("", c.ActorKind.STAFF, "desk")
+    move = c.Reschedule(desk, START, START + HOUR, 0, START, "grand", layout=grand)
+    refused = house.ask(move, 0)
+    assert isinstance(refused, Refused)
+    assert (refused.refusal, refused.facts) == (Refusal.CATEGORY_UNPRICED, {"categories": ["royal"]})
+    dearer = replace(TARIFF, prices={**TARIFF.prices, "royal": {"adult": 2_000}})
+    assert isinstance(house.ask(replace(move, tariff=dearer), 0), Accepted)
+    assert (house.state.terms.tariff.version, house.state.terms.layout_id) == (2, "grand")
+    assert house.log_agrees()
 
 
 def test_best_available_keeps_a_party_together_or_says_no():

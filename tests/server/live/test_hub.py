@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -437,3 +437,25 @@ async def test_every_watcher_of_a_random_story_ends_with_what_the_server_knows(s
     assert len(alive) > 10
     for transport in alive:
         assert folded(transport.read()).as_json() == truth(story.house.story)
+
+
+async def test_who_watches_a_showtime_that_is_drawn_anew_starts_over() -> None:
+    house = House()
+    _, screen = await house.join()
+    await house.pass_time(1_000)
+    since = house.story.state.version
+    house.story.hold("A2")
+    await turns()
+    house.story.hold("A3")  # waits for the tick, and is part of the snapshot
+    terms = replace(house.story.state.terms, layout_id="other", screen_id="other")
+    (moved,) = house.story.tell(e.ShowtimeRescheduled(terms, replace(layout(), id="other", version=7)))
+    await house.pass_time(1_000)
+    house.story.hold("B1")
+    await house.pass_time(1_000)
+    told = screen.read()
+    assert kinds(told) == ["snapshot", "delta", "delta", "showtime", "snapshot", "delta"]
+    assert told[4]["layout_version"] == 7
+    assert folded(told).as_json() == truth(house.story)
+    for known, begins in ((since, "snapshot"), (moved.version, "delta")):
+        _, later = await house.join(since=known, epoch=house.story.epoch)
+        assert later.read()[0]["type"] == begins

@@ -249,13 +249,48 @@ async def test_what_is_sold_moves_only_when_everybody_is_told(office: Office, po
     assert (await audit.verify(pool)).differences == []
 
 
-async def test_what_is_sold_moves_to_a_screen_that_is_drawn_alike_and_to_no_other(office: Office, pool: Pool) -> None:
+async def test_what_is_sold_moves_to_a_screen_that_has_everybodys_seats(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00")
+    ana, bob = office.customer(), office.customer()
+    await ana.buy(made["id"], "A1", "A2")
+    held = await bob.hold(made["id"], "D4")
+    other = await _new_screen(office, rows=3, seats_per_row=12)
+    assert (await office.change(made["id"], 409, screen_id=other["id"]))["code"] == "has_sales"
+    refused = await office.change(made["id"], 409, screen_id=other["id"], notify=True)
+    assert (refused["code"], refused["conflicts"]) == ("seats_vanish", [{"seat": "D4", "reason": "vanishes"}])
+    assert (await bob.delete(f"/holds/{held['hold_id']}")).status == 204
+    moved = await office.change(made["id"], screen_id=other["id"], notify=True)
+    assert (moved["layout_id"], moved["free_seats"], moved["capacity"]) == (other["layout_id"], 34, 36)
+    assert (await expect(await bob.post(f"/showtimes/{made['id']}/holds", {"seats": ["D4"]}), 422))["code"] == (
+        "unknown_seat"
+    )
+    await bob.hold(made["id"], "C12")
+    deleted = await office.manager.delete(f"/admin/screens/{office.screens[0]}/layouts/1")
+    assert (await expect(deleted, 409))["code"] == "layout_in_use", "the log needs the drawing it began with"
+    await office.house.app[REGISTRY].lost()
+    state = (await office.house.app[REGISTRY].actor(made["id"])).snapshot
+    assert (state.layout.id, state.sold, state.held) == (other["layout_id"], 2, 1)
+    seen = await expect(await office.manager.get(f"/showtimes/{made['id']}/seats", params={"at": "3"}), 200)
+    assert sum(seen["counts"].values()) == 40, "as it was before it moved"
+    assert (await audit.verify(pool)).differences == []
+
+
+async def test_another_drawing_is_sold_at_prices_for_its_categories(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00")
+    await office.customer().buy(made["id"], "A1", "A2")
+    grand = await _new_screen(office, rows=3, seats_per_row=12, type_counts={"standard": 24, "royal": 12})
+    assert (await office.change(made["id"], 422, screen_id=grand["id"], notify=True))["code"] == "category_unpriced"
+    prices = [*PRICES, {"category": "royal", "ticket_type": "adult", "amount": 2_000}]
+    moved = await office.change(made["id"], screen_id=grand["id"], prices=prices, notify=True)
+    assert {price["category"] for price in moved["prices"]} == {"standard", "royal"}
+    assert (await office.customer().hold(made["id"], "C1"))["total"]["amount"] == 2_000
+    assert (await audit.verify(pool)).differences == []
+
+
+async def test_what_is_sold_moves_to_a_screen_that_is_drawn_alike(office: Office, pool: Pool) -> None:
     made = await office.add("2026-10-21T20:00")
     await office.customer().buy(made["id"], "A1", "A2")
     alike = await _new_screen(office, layout_id=made["layout_id"])
-    smaller = await _new_screen(office, rows=3, seats_per_row=10)
-    refused = await office.change(made["id"], 409, screen_id=smaller["id"], notify=True)
-    assert refused["code"] == "has_sales"
     assert (await office.change(made["id"], 409, screen_id=alike["id"]))["code"] == "has_sales"
     moved = await office.change(made["id"], screen_id=alike["id"], notify=True)
     assert (moved["screen_id"], moved["layout_id"], moved["free_seats"]) == (alike["id"], made["layout_id"], 38)
