@@ -2,14 +2,16 @@
 
 As good as a small program of this kind gets: aiohttp on uvloop, asyncpg with a pool of 16 and prepared statements, one
 transaction for each request, seats locked in a fixed order, all or nothing, an expired hold's seats free again. A sale
-is a booking and its confirmation, each under a key, with contact, payment, ledger and a job for the letter. The same
-requests, the same durable commits, the same PostgreSQL as the product. Run it with `python -m bench.baseline_rowlock`.
+is a booking and its confirmation, each under a key with its answer kept, with contact, payment, ledger, history, the
+day's sales and jobs for what follows: all that the product keeps of one. The same requests, the same durable commits,
+the same PostgreSQL as the product. Run it with `python -m bench.baseline_rowlock`.
 """
 
 import asyncio
 import os
 import sys
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 import asyncpg
@@ -30,7 +32,9 @@ CREATE TABLE IF NOT EXISTS seat (
 CREATE TABLE IF NOT EXISTS hold (
     id uuid PRIMARY KEY, showtime_id uuid NOT NULL, owner uuid NOT NULL, seats text[] NOT NULL,
     expires_at timestamptz NOT NULL);
-CREATE TABLE IF NOT EXISTS request_key (owner uuid NOT NULL, key text NOT NULL, PRIMARY KEY (owner, key));
+CREATE TABLE IF NOT EXISTS request_key (
+    owner uuid NOT NULL, key text NOT NULL, body_hash bytea NOT NULL, status smallint, body bytea,
+    PRIMARY KEY (owner, key)) WITH (fillfactor = 80);
 CREATE TABLE IF NOT EXISTS booking (
     id uuid PRIMARY KEY, showtime_id uuid NOT NULL, owner uuid NOT NULL, status text NOT NULL, total bigint NOT NULL,
     expires_at timestamptz NOT NULL) WITH (fillfactor = 80);
@@ -44,6 +48,12 @@ CREATE TABLE IF NOT EXISTS ledger (
     credit text NOT NULL, amount bigint NOT NULL);
 CREATE TABLE IF NOT EXISTS job (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, topic text NOT NULL, dedupe_key text NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS history (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, booking_id uuid NOT NULL, who uuid NOT NULL, what text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS daily_sales (
+    day date NOT NULL, showtime_id uuid NOT NULL, bookings bigint NOT NULL, seats bigint NOT NULL,
+    captured bigint NOT NULL, PRIMARY KEY (day, showtime_id)) WITH (fillfactor = 80);
 """
 PRICE: Final = 54_280
 LOCK: Final = """
@@ -51,19 +61,32 @@ SELECT label, hold_id, expires_at FROM seat WHERE showtime_id = $1 AND label = A
 ORDER BY label FOR UPDATE"""
 TAKE: Final = "UPDATE seat SET hold_id = $3, expires_at = $4 WHERE showtime_id = $1 AND label = ANY($2::text[])"
 NOTE: Final = "INSERT INTO hold (id, showtime_id, owner, seats, expires_at) VALUES ($1, $2, $3, $4, $5)"
-FIRST_TIME: Final = "INSERT INTO request_key (owner, key) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true"
+FIRST_TIME: Final = """
+INSERT INTO request_key (owner, key, body_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true"""
+ANSWERED: Final = "UPDATE request_key SET status = $3, body = $4 WHERE owner = $1 AND key = $2"
 BOOK: Final = """
 INSERT INTO booking (id, showtime_id, owner, status, total, expires_at) VALUES ($1, $2, $3, 'pending', $4, $5)"""
 BOOK_SEATS: Final = """
 INSERT INTO booking_seat (booking_id, showtime_id, label, amount)
 SELECT $1, $2, label, $4 FROM unnest($3::text[]) label"""
 REACH: Final = "INSERT INTO contact (booking_id, email) VALUES ($1, $2)"
-LOCK_BOOKING: Final = "SELECT showtime_id, owner, status, total, expires_at FROM booking WHERE id = $1 FOR UPDATE"
+LOCK_BOOKING: Final = """
+SELECT showtime_id, owner, status, total, expires_at,
+    (SELECT count(*) FROM booking_seat s WHERE s.booking_id = b.id) AS seats
+FROM booking b WHERE id = $1 FOR UPDATE"""
 PAY: Final = "INSERT INTO payment (id, booking_id, amount) VALUES ($1, $2, $3)"
 POST: Final = "INSERT INTO ledger (payment_id, debit, credit, amount) VALUES ($1, 'captured', 'sales', $2)"
 CONFIRM: Final = "UPDATE booking SET status = 'confirmed' WHERE id = $1"
 SELL: Final = "UPDATE seat SET expires_at = 'infinity' WHERE showtime_id = $1 AND hold_id = $2"
-WRITE_SOON: Final = "INSERT INTO job (topic, dedupe_key) VALUES ('mail', $1)"
+REMEMBER: Final = "INSERT INTO history (booking_id, who, what) VALUES ($1, $2, $3)"
+COUNT: Final = """
+INSERT INTO daily_sales AS d (day, showtime_id, bookings, seats, captured) VALUES (current_date, $1, 1, $2, $3)
+ON CONFLICT (day, showtime_id) DO UPDATE SET
+    bookings = d.bookings + 1, seats = d.seats + excluded.seats, captured = d.captured + excluded.captured"""
+DO_SOON: Final = """
+INSERT INTO job (topic, dedupe_key) SELECT topic, topic || ':' || $1 FROM unnest($2::text[]) topic
+ON CONFLICT (dedupe_key) DO NOTHING"""
+SOON: Final = ("mail", "capture", "payment_watch", "reminder")
 DATABASE: Final = web.AppKey("database", asyncpg.Pool)
 TOKENS: Final = web.AppKey("tokens", Tokens)
 
@@ -105,9 +128,9 @@ async def book(request: web.Request) -> web.Response:
         return _answer(422, {"code": "validation_failed"})
     now = datetime.now(UTC)
     expires_at, total = now + HOLD, PRICE * len(seats)
-    booking_id = mint(int(now.timestamp() * 1000))
+    booking_id, key = mint(int(now.timestamp() * 1000)), request.headers["Idempotency-Key"]
     async with request.app[DATABASE].acquire() as connection, connection.transaction():
-        if not await connection.fetchval(FIRST_TIME, who, request.headers["Idempotency-Key"]):
+        if not await connection.fetchval(FIRST_TIME, who, key, sha256(await request.read()).digest()):
             return _answer(409, {"code": "idempotency_in_progress"})
         rows = await connection.fetch(LOCK, showtime_id, seats)
         if len(rows) < len(seats) or any(row["hold_id"] is not None and row["expires_at"] > now for row in rows):
@@ -116,15 +139,18 @@ async def book(request: web.Request) -> web.Response:
         await connection.execute(BOOK, booking_id, showtime_id, who, total, expires_at)
         await connection.execute(BOOK_SEATS, booking_id, showtime_id, seats, PRICE)
         await connection.execute(REACH, booking_id, asked["contact"]["email"])
-    return _answer(201, {"id": booking_id, "status": "pending_payment", "seats": seats, "total": total})
+        await connection.execute(REMEMBER, booking_id, who, "placed")
+        answer = orjson.dumps({"id": booking_id, "status": "pending_payment", "seats": seats, "total": total})
+        await connection.execute(ANSWERED, who, key, 201, answer)
+    return _sent(201, answer)
 
 
 async def confirm(request: web.Request) -> web.Response:
     who = request.app[TOKENS].verify_token(request.headers["Authorization"][7:]).account_id
     booking_id, now = request.match_info["booking_id"], datetime.now(UTC)
-    payment_id = mint(int(now.timestamp() * 1000))
+    payment_id, key = mint(int(now.timestamp() * 1000)), request.headers["Idempotency-Key"]
     async with request.app[DATABASE].acquire() as connection, connection.transaction():
-        if not await connection.fetchval(FIRST_TIME, who, request.headers["Idempotency-Key"]):
+        if not await connection.fetchval(FIRST_TIME, who, key, sha256(await request.read()).digest()):
             return _answer(409, {"code": "idempotency_in_progress"})
         booked = await connection.fetchrow(LOCK_BOOKING, booking_id)
         if booked is None or str(booked["owner"]) != who:
@@ -135,8 +161,12 @@ async def confirm(request: web.Request) -> web.Response:
         await connection.execute(POST, payment_id, booked["total"])
         await connection.execute(CONFIRM, booking_id)
         await connection.execute(SELL, booked["showtime_id"], booking_id)
-        await connection.execute(WRITE_SOON, f"confirmed:{booking_id}")
-    return _answer(200, {"id": booking_id, "status": "confirmed", "total": booked["total"]})
+        await connection.execute(COUNT, booked["showtime_id"], booked["seats"], booked["total"])
+        await connection.execute(REMEMBER, booking_id, who, "confirmed")
+        await connection.execute(DO_SOON, booking_id, SOON)
+        answer = orjson.dumps({"id": booking_id, "status": "confirmed", "total": booked["total"]})
+        await connection.execute(ANSWERED, who, key, 200, answer)
+    return _sent(200, answer)
 
 
 async def seed(dsn: str, showtimes: list[str], seats: list[str]) -> None:
@@ -152,7 +182,11 @@ async def seed(dsn: str, showtimes: list[str], seats: list[str]) -> None:
 
 
 def _answer(status: int, body: object) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+    return _sent(status, orjson.dumps(body))
+
+
+def _sent(status: int, body: bytes) -> web.Response:
+    return web.Response(status=status, body=body, content_type="application/json")
 
 
 async def _serve() -> None:

@@ -141,7 +141,10 @@ def holds(run: Run) -> None:
 
 
 def sales(run: Run) -> None:
-    """Bookings and their confirmation, paid at the sandbox; the same over row locks. A sale is two requests."""
+    """Bookings and their confirmation, paid at the sandbox; the same over row locks. A sale is two requests.
+
+    Row locks come first: for a while after ours the letters are still being written, which nobody else shall pay for.
+    """
     ground, scale, report, seconds = run.ground, run.scale, run.report, run.scale.seconds
     ours: list[Round] = []
     rows: list[Round] = []
@@ -150,8 +153,8 @@ def sales(run: Run) -> None:
     ground.seed_rowlock(row_showtimes)
     row_places = round_robin(row_showtimes, run.seats)
     with ground.product() as product, ground.rowlock() as rowlock:
-        for _ in range(scale.rounds):
-            for server, rounds in ((rowlock, rows), (product, ours)):
+        for server, rounds in ((rowlock, rows), (product, ours)):
+            for _ in range(scale.rounds):
                 places = row_places
                 if server is product:
                     showtimes = ground.take(scale.showtimes // 4)
