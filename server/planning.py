@@ -82,7 +82,7 @@ class Change:
             tariff=before.tariff,
             refund_policy=before.refund_policy,
         )
-        return stayed == before
+        return stayed == before and self.new.terms.tariff.currency == before.tariff.currency
 
     @property
     def _is_redrawn(self) -> bool:

@@ -119,7 +119,7 @@ def _redrawn(state: SeatMap, terms: Terms, layout: Layout, tariff: Tariff) -> Te
     others = {seat for seat, claim in state.taken.items() if claim.state is not SeatState.BLOCKED} - layout.seats.keys()
     if others:
         return Refused(Refusal.SEATS_VANISH, dict.fromkeys(sorted(others), "vanishes"))
-    if no := _unpriced(layout, tariff):
+    if no := _other_currency(terms.tariff, tariff) or _unpriced(layout, tariff):
         return no
     if dataclasses.replace(tariff, version=terms.tariff.version) != terms.tariff:
         tariff = dataclasses.replace(tariff, version=terms.tariff.version + 1)
@@ -130,9 +130,7 @@ def reprice(state: SeatMap, c: Reprice, now: Instant) -> Decision:
     if no := _ended(state):
         return no
     before = state.terms.tariff
-    if c.tariff.currency != before.currency:
-        return Refused(Refusal.CURRENCY_DIFFERS, facts={"currency": before.currency})
-    if no := _unpriced(state.layout, c.tariff):
+    if no := _other_currency(before, c.tariff) or _unpriced(state.layout, c.tariff):
         return no
     if dataclasses.replace(c.tariff, version=before.version) == before:
         return Accepted(())
@@ -143,6 +141,12 @@ def change_refund_policy(state: SeatMap, c: ChangeRefundPolicy, now: Instant) ->
     if no := _ended(state):
         return no
     return Accepted(() if c.refund_policy == state.terms.refund_policy else (RefundPolicyChanged(c.refund_policy),))
+
+
+def _other_currency(before: Tariff, tariff: Tariff) -> Refused | None:
+    if tariff.currency != before.currency:
+        return Refused(Refusal.CURRENCY_DIFFERS, facts={"currency": before.currency})
+    return None
 
 
 def _unpriced(layout: Layout, tariff: Tariff) -> Refused | None:

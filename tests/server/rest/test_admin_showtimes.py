@@ -8,10 +8,12 @@ import orjson
 import pytest
 from aiohttp import WSMsgType
 
+from actors.ids import mint
 from actors.ports import Deposed
 from actors.runtime.clock import ManualClock
 from actors.seatmap.events import SalesClosed
-from persistence import audit
+from persistence import audit, catalog
+from persistence.catalog import Theatre
 from persistence.database import Pool
 from server.keys import JOURNAL, POOL, REGISTRY
 from tests.persistence.journal_house import after
@@ -285,6 +287,22 @@ async def test_another_drawing_is_sold_at_prices_for_its_categories(office: Offi
     assert {price["category"] for price in moved["prices"]} == {"standard", "royal"}
     assert (await office.customer().hold(made["id"], "C1"))["total"]["amount"] == 2_000
     assert (await audit.verify(pool)).differences == []
+
+
+async def test_what_is_sold_in_one_currency_does_not_move_to_where_there_is_another(office: Office, pool: Pool) -> None:
+    made = await office.add("2026-10-21T20:00")
+    await office.customer().buy(made["id"], "A1", "A2")
+    theatre_id, screen_id = mint(office.clock.now()), mint(office.clock.now())
+    theatre = Theatre(
+        theatre_id, f"House {theatre_id}", "Boston", "", "", None, None, (), {}, "America/New_York", "USD"
+    )
+    async with pool.acquire() as connection:
+        await catalog.put_theatre(connection, theatre)
+        await catalog.put_screen(connection, screen_id, theatre_id, "1", ["2D"], made["layout_id"])
+    admin = Person(office.house, mint(office.clock.now()), ("admin",), ())
+    refused = await admin.patch(f"/admin/showtimes/{made['id']}", {"screen_id": screen_id, "notify": True})
+    assert (await expect(refused, 409))["code"] == "has_sales"
+    assert (await office.read(made["id"]))["screen_id"] == office.screens[0]
 
 
 async def test_what_is_sold_moves_to_a_screen_that_is_drawn_alike(office: Office, pool: Pool) -> None:
