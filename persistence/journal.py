@@ -31,7 +31,7 @@ from actors.ports import (
 )
 from actors.seatmap import house
 from actors.seatmap.commands import ActorKind, Cause
-from actors.seatmap.events import Record
+from actors.seatmap.events import Record, SalesOpened, SeatsBlocked
 from actors.seatmap.layout import Layout
 from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant, Terms
@@ -513,15 +513,23 @@ async def schedule(connection: Any, showtime_id: str, number: int, terms: Terms,
 
 
 async def schedule_all(
-    connection: Any, showtimes: Sequence[tuple[str, int, Terms]], now: Instant, cause: Cause
+    connection: Any,
+    showtimes: Sequence[tuple[str, int, Terms]],
+    now: Instant,
+    cause: Cause,
+    blocks: Sequence[SeatsBlocked] = (),
 ) -> None:
-    """Begin many logs at once: (showtime id, number, terms) each. Sales that are open already open here and now."""
-    begun = [house.begun(number, terms, now) for _, number, terms in showtimes]
+    """Begin many logs at once: (showtime id, number, terms) each. Sales that are open already open here and now.
+
+    `blocks` are seats that are blocked from the beginning, in each.
+    """
+    begun = [house.begun(number, terms, now, blocks) for _, number, terms in showtimes]
+    blocked = sum(len(block.seats) for block in blocks)
     owners, rows = [], []
     for (showtime_id, _, _), (events, _) in zip(showtimes, begun, strict=True):
         for version, event in enumerate(events, 1):
             owners.append(showtime_id)
-            rows.append(codec.encode(Record(version, now, cause if version == 1 else _CLOCKWORK, event)))
+            rows.append(codec.encode(Record(version, now, _CLOCKWORK if type(event) is SalesOpened else cause, event)))
     await connection.execute(
         statements.SCHEDULE,
         [showtime_id for showtime_id, _, _ in showtimes],
@@ -535,6 +543,8 @@ async def schedule_all(
         [row.key for row in rows],
         [row.kind for row in rows],
         [row.body for row in rows],
+        [any(type(event) is SalesOpened for event in events) for events, _ in begun],
+        blocked,
     )
 
 

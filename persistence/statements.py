@@ -156,8 +156,10 @@ WITH begun AS (
     FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[]) AS r (showtime_id, number, version, deadline)
     LEFT JOIN showtime s ON s.id = r.showtime_id)
 , shown AS (
-    UPDATE showtime SET version = r.version, sales = 'open'
-    FROM unnest($1::uuid[], $3::bigint[]) AS r (showtime_id, version) WHERE id = r.showtime_id AND r.version > 1)
+    UPDATE showtime SET version = r.version, sales = CASE WHEN r.opened THEN 'open' ELSE sales END,
+        free_seats = free_seats - $13::integer
+    FROM unnest($1::uuid[], $3::bigint[], $12::boolean[]) AS r (showtime_id, version, opened)
+    WHERE id = r.showtime_id AND r.version > 1)
 INSERT INTO event (showtime_id, version, epoch, at, key, schema, kind, body)
 SELECT r.showtime_id, r.version, coalesce(s.epoch_floor, 0), from_millis($5), r.key, $6::smallint, r.kind, body::jsonb
 FROM unnest($7::uuid[], $8::bigint[], $9::uuid[], $10::text[], $11::text[])

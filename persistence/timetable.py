@@ -15,6 +15,7 @@ import orjson
 
 from actors.seatmap import house
 from actors.seatmap.commands import Cause
+from actors.seatmap.events import SeatsBlocked
 from actors.seatmap.terms import Instant, OrphanRule, RefundStep, Terms
 from persistence.catalog import policy_of
 from persistence.database import Connection, Executor
@@ -252,8 +253,14 @@ async def annotate(connection: Connection, new: NewShowtime) -> None:
     )  # fmt: skip
 
 
-async def publish(connection: Connection, drafts: Sequence[NewShowtime], now: Instant, cause: Cause) -> None:
-    """Begin the logs of drafts. Their rows say already what `drafts` says."""
+async def publish(
+    connection: Connection,
+    drafts: Sequence[NewShowtime],
+    now: Instant,
+    cause: Cause,
+    blocks: Sequence[SeatsBlocked] = (),
+) -> None:
+    """Begin the logs of drafts, with `blocks`. Their rows say already what `drafts` says."""
     rows = await connection.fetch(
         "UPDATE showtime SET status = 'scheduled' WHERE id = ANY($1::uuid[]) AND status = 'draft' RETURNING id, number",
         [new.id for new in drafts],
@@ -261,7 +268,7 @@ async def publish(connection: Connection, drafts: Sequence[NewShowtime], now: In
     numbers = {str(row["id"]): row["number"] for row in rows}
     begun = [(new.id, numbers[new.id], new.terms) for new in drafts if new.id in numbers]
     if begun:
-        await schedule_all(connection, begun, now, cause)
+        await schedule_all(connection, begun, now, cause, blocks)
 
 
 async def withdraw(connection: Connection, showtime_id: str) -> None:
@@ -316,9 +323,9 @@ def as_new(plan: Planned) -> NewShowtime:
     )
 
 
-def due_at(new: NewShowtime, now: Instant) -> Instant:
+def due_at(new: NewShowtime, now: Instant, blocks: Sequence[SeatsBlocked] = ()) -> Instant:
     """When something happens next to a showtime that has just been published."""
-    return house.begun(1, new.terms, now)[1]
+    return house.begun(1, new.terms, now, blocks)[1]
 
 
 async def _forget_log(connection: Connection, showtime_id: str) -> int:

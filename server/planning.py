@@ -4,6 +4,7 @@ A draft is changed freely. A showtime on sale is moved and priced by its own act
 has just bought a ticket; whatever else changes about it means that its log begins anew, which only one never sold may.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aiohttp import web
@@ -11,6 +12,8 @@ from aiohttp import web
 from actors.ids import mint
 from actors.ports import Rejected
 from actors.seatmap.commands import ActorKind, Cause, ChangeRefundPolicy, Command, OpenSales, Reprice, Reschedule
+from actors.seatmap.events import SeatsBlocked
+from actors.seatmap.house import kept_back
 from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant
@@ -97,12 +100,12 @@ class Change:
         """Whether sales that are open shall open later: an open sale never becomes one that has not begun."""
         return self.present.terms.sales_open_at <= self.now < self.new.terms.sales_open_at
 
-    async def _publish(self) -> Instant:
+    async def _publish(self, blocks: Sequence[SeatsBlocked] = ()) -> Instant:
         if self.new.terms.starts_at <= self.now:
             raise Problem(422, "in_past", "A showtime cannot begin in the past.")
         demand_published(await film_of(self.connection, self.new.terms.movie_id))
-        await timetable.publish(self.connection, [self.new], self.now, self.cause)
-        return timetable.due_at(self.new, self.now)
+        await timetable.publish(self.connection, [self.new], self.now, self.cause, blocks)
+        return timetable.due_at(self.new, self.now, blocks)
 
     async def _begin_anew(self) -> Instant:
         demand_no_holds(self.request, self.new.id)
@@ -111,7 +114,14 @@ class Change:
         except HasSales:
             raise has_sales() from None
         await timetable.revise(self.connection, self.new)
-        return NEVER if self.asked.status == "draft" else await self._publish()
+        return NEVER if self.asked.status == "draft" else await self._publish(await self._kept_back())
+
+    async def _kept_back(self) -> Sequence[SeatsBlocked]:
+        """What the house keeps from the public stays so. Read when nothing can be appended to the log any more."""
+        actor = self.request.app[REGISTRY].resident(self.new.id)
+        if actor is None or not actor.snapshot.blocked:
+            return ()
+        return kept_back(actor.snapshot, await StoredLayouts(self.connection).layout(self.new.terms.layout_id))
 
     async def _move(self) -> None:
         terms, layout = self.new.terms, None

@@ -1,6 +1,7 @@
 """Rules for the staff of the house: blocking seats, opening and closing sales, cancelling and moving a showtime."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from actors.seatmap.bookings import cancelled
 from actors.seatmap.commands import (
@@ -34,16 +35,33 @@ from actors.seatmap.terms import Instant, Tariff, Terms
 _MOVABLE = ("screen_id", "starts_at", "ends_at", "sales_open_at", "sales_close_at")
 
 
-def begun(number: int, terms: Terms, now: Instant) -> tuple[tuple[Event, ...], Instant]:
+def begun(
+    number: int, terms: Terms, now: Instant, blocks: Sequence[SeatsBlocked] = ()
+) -> tuple[tuple[Event, ...], Instant]:
     """The first events of a showtime, and when something is due next.
 
-    A showtime whose sales are open already says so at once: nobody has to be woken for it.
+    A showtime whose sales are open already says so at once: nobody has to be woken for it. `blocks` are those of the
+    log before, where it begins anew.
     """
     scheduled = ShowtimeScheduled(number, terms)
+    releases = [block.release_at for block in blocks if block.release_at is not None]
     ends = min(terms.sales_close_at, terms.starts_at)
     if terms.sales_open_at <= now < ends:
-        return (scheduled, SalesOpened()), ends
-    return (scheduled,), min(terms.sales_open_at, terms.starts_at)
+        return (scheduled, SalesOpened(), *blocks), min((ends, *releases))
+    return (scheduled, *blocks), min((terms.sales_open_at, terms.starts_at, *releases))
+
+
+def kept_back(state: SeatMap, layout: Layout) -> tuple[SeatsBlocked, ...]:
+    """What the house keeps from the public, as far as another drawing has it: a block for each reason and time."""
+    alike: dict[Claim, list[str]] = {}
+    for seat, claim in state.taken.items():
+        if claim.kind is not None and seat in layout.seats:
+            alike.setdefault(claim, []).append(seat)
+    return tuple(
+        SeatsBlocked(tuple(seats), claim.kind, claim.by, claim.release_at)
+        for claim, seats in alike.items()
+        if claim.kind is not None
+    )
 
 
 def block_seats(state: SeatMap, c: BlockSeats, now: Instant) -> Decision:

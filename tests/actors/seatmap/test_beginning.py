@@ -5,9 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.seatmap.commands import ActorKind, Cause
-from actors.seatmap.events import Record, ShowtimeScheduled
-from actors.seatmap.house import begun
+from actors.seatmap.commands import ActorKind, BlockKind, Cause
+from actors.seatmap.events import Record, SeatsBlocked, ShowtimeScheduled
+from actors.seatmap.house import begun, kept_back
 from actors.seatmap.rules import due
 from actors.seatmap.state import evolve, genesis, next_due
 from tests.persistence.journal_house import HOUR, LAYOUT, NOW, terms
@@ -32,3 +32,13 @@ def test_a_showtime_begins_as_if_it_had_been_woken_at_once(opens: int, sells: in
     assert (*events[1:], *due(state, NOW)) == due(woken, NOW)
     assert deadline <= next_due(state)
     assert deadline > NOW or due(state, NOW)
+
+
+def test_a_showtime_that_begins_anew_keeps_its_blocks_and_knows_when_they_end() -> None:
+    wanted = replace(terms(), sales_open_at=NOW, sales_close_at=NOW + 9 * HOUR, starts_at=NOW + 9 * HOUR)
+    lent = SeatsBlocked(("A1", "A2"), BlockKind.HOUSE, "press", NOW + HOUR)
+    events, deadline = begun(1, wanted, NOW, [lent, SeatsBlocked(("B1",), BlockKind.CHANNEL, "agency")])
+    first, *rest = [Record(version, NOW, CAUSE, event) for version, event in enumerate(events, 1)]
+    state = evolve(genesis("showtime", LAYOUT, first), rest)
+    assert (state.blocked, deadline, next_due(state)) == (3, NOW + HOUR, NOW + HOUR)
+    assert kept_back(state, LAYOUT) == events[2:]

@@ -277,6 +277,26 @@ async def test_what_is_sold_moves_to_a_screen_that_has_everybodys_seats(office: 
     assert (await audit.verify(pool)).differences == []
 
 
+async def test_what_the_house_keeps_from_the_public_survives_a_change_before_the_first_sale(
+    office: Office, pool: Pool
+) -> None:
+    """Such a log begins anew: with other limits, and in a hall with other seats."""
+    made = await office.add("2026-10-21T20:00")
+    seats, block = f"/admin/showtimes/{made['id']}/seats", {"reason": "press", "release_at": "2026-10-20T09:00:00Z"}
+    kept = {"block": [{"seat": "A1", **block}, {"seat": "D10", **block}], "channel": {"agency": ["B1", "D9"]}}
+    await expect(await office.manager.put(seats, kept), 200)
+    assert (await office.change(made["id"], max_seats=4))["free_seats"] == 36
+    other = await _new_screen(office, rows=3, seats_per_row=12)
+    assert (await office.change(made["id"], screen_id=other["id"]))["free_seats"] == 34
+    seen = await expect(await office.manager.get(f"/admin/showtimes/{made['id']}/live"), 200)
+    assert seen["blocked"] == [{"seat": "A1", "kind": "house", **block}]
+    assert (seen["channel"], seen["sales"], seen["counts"]["blocked"]) == ({"agency": ["B1"]}, "open", 2)
+    await office.house.app[REGISTRY].lost()
+    office.clock.advance(3_600_000)
+    await office.customer().hold(made["id"], "A1")
+    assert (await audit.verify(pool)).differences == []
+
+
 async def test_another_drawing_is_sold_at_prices_for_its_categories(office: Office, pool: Pool) -> None:
     made = await office.add("2026-10-21T20:00")
     await office.customer().buy(made["id"], "A1", "A2")
