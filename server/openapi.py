@@ -57,7 +57,12 @@ class FieldError(TypedDict):
 
 
 class SeatConflict(TypedDict):
-    """A seat that is in the way."""
+    """A seat that is in the way, and why.
+
+    `held`, `sold`, `blocked`; `channel`: allotted to a sales route; `accessible_only`: kept for those who need it;
+    `orphan`: it would be left alone; `vanishes`: not in the other layout; `unknown`, `twice`, `not_in_hold`,
+    `not_in_booking`: asked for wrongly.
+    """
 
     seat: SeatLabel
     reason: str

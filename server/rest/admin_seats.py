@@ -51,6 +51,8 @@ _MANAGERS: Final = frozenset((MANAGER, ADMIN))
 
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 Labels = Annotated[list[Label], Field(max_length=SEATS_MAX)]
+Channel = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S+( \S+)*$")]
+"""Words, as they are to be read in the lists of the house."""
 
 
 class Block(Body):
@@ -65,7 +67,7 @@ class SeatChanges(Body):
 
     block: Annotated[list[Block], Field(max_length=SEATS_MAX)] = Field(default_factory=list)
     unblock: Labels = Field(default_factory=list)
-    channel: Annotated[dict[Label, Labels], Field(max_length=CHANNELS_MAX)] = Field(default_factory=dict)
+    channel: Annotated[dict[Channel, Labels], Field(max_length=CHANNELS_MAX)] = Field(default_factory=dict)
 
 
 class Closing(Body):
@@ -255,7 +257,7 @@ OPERATIONS: Final = (
         "PUT", f"{_SHOWTIME}/seats", idempotent(change_seats, joining=True),
         "Block, allot and free seats; what is in use is named and stays.",
         access=_SELLERS, answers={200: SeatsChanged}, asks=SeatChanges, remembers=True,
-        problems=("out_of_scope", "seats_unavailable", "unknown_seat", "showtime_cancelled", "showtime_over"),
+        problems=("out_of_scope", "seats_unavailable", "unknown_seat", "duplicate_seat", "past_deadline"),
     ),
     Operation(
         "POST", f"{_SHOWTIME}/sales/open", idempotent(open_sales, joining=True), "Open the sale.",

@@ -115,7 +115,11 @@ async def add_showtime(request: web.Request) -> web.Response:
 
 
 async def change_showtime(request: web.Request) -> web.Response:
-    """Change what is named. 412 when somebody else has changed it since the caller looked."""
+    """Change what is named. 412 when somebody else has changed it since the caller looked.
+
+    With `notify`, a showtime that somebody holds or has bought moves to a screen, or to its screen's new layout, where
+    all those seats exist; `seats_vanish` names those that do not. Blocks on seats that are not there end.
+    """
     return await _change(request, await read_body(request, Changes))
 
 
@@ -159,6 +163,8 @@ _UNCHANGEABLE: Final = (
     "precondition_failed",
 )
 
+_UNMOVABLE: Final = ("seats_vanish", "currency_differs", "past_deadline", "showtime_over")
+
 _PATCH: Final = Operation(
     method="PATCH",
     path=_ONE,
@@ -167,7 +173,7 @@ _PATCH: Final = Operation(
     access=PLANNERS,
     answers={200: PlannedCard},
     asks=Changes,
-    problems=(*_UNFIT, *_UNCHANGEABLE),
+    problems=(*_UNFIT, *_UNCHANGEABLE, *_UNMOVABLE),
 )
 OPERATIONS: Final = (
     Operation(

@@ -145,7 +145,11 @@ Delta = TypedDict(
 
 
 class Events(TypedDict):
-    """Changes in order; the next ones with `after=next_after`. For the theatre's staff each has its `record`."""
+    """Changes in order; the next ones with `after=next_after`. For the theatre's staff each has its `record`.
+
+    A `showtime` item with the status and sales as before says that the showtime has moved: read it again, and if its
+    `layout_id` is another one, its seats too.
+    """
 
     showtime_id: Uuid
     epoch: int

@@ -59,6 +59,25 @@ async def test_every_operation_is_in_it_with_its_access_and_problems(house: Hous
         assert listed == set(codes(operation)), operation.path
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("PATCH", "", {"has_sales", "seats_vanish", "category_unpriced", "currency_differs", "past_deadline"}),
+        ("PUT", "/seats", {"seats_unavailable", "unknown_seat", "duplicate_seat", "past_deadline"}),
+    ],
+)
+async def test_what_is_refused_to_the_house_is_told_beforehand(
+    house: House, method: str, path: str, told: set[str]
+) -> None:
+    """What the actor says about seats and moves; the shape's own faults are told of every operation."""
+    (found,) = (
+        operation
+        for operation in house.app[OPERATIONS]
+        if (operation.method, operation.path) == (method, f"/api/v1/admin/showtimes/{{showtime_id}}{path}")
+    )
+    assert told <= set(codes(found))
+
+
 async def test_each_operation_has_a_name_of_its_own(house: House) -> None:
     document = await (await house.get("/openapi.json")).json()
     names = [told["operationId"] for path in document["paths"].values() for told in path.values()]

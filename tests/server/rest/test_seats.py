@@ -164,6 +164,8 @@ async def test_seats_of_an_allotment_are_not_sold_to_the_public(counter: Counter
     assert refused["conflicts"] == [{"seat": "A1", "reason": "channel"}]
     twice = {"channel": {"agency": ["C1"]}, "unblock": ["C1"]}
     assert (await expect(await manager.put(f"{path}/seats", twice), 422))["code"] == "duplicate_seat"
+    for nameless in ("", "   ", " agency", "agency\n"):
+        await expect(await manager.put(f"{path}/seats", {"channel": {nameless: ["C1"]}}), 422)
     freed = await expect(await manager.put(f"{path}/seats", {"unblock": ["A1"]}), 200)
     assert freed["results"] == [{"seat": "A1", "result": "free"}]
     await ana.hold(counter.showtime_id, "A1")
