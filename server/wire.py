@@ -507,7 +507,8 @@ class _Words(dict[str, str]):
 def _words(decision: Refused) -> _Words:
     words = _Words((name, _listed(fact)) for name, fact in decision.facts.items())
     words["seats"] = _listed(list(decision.conflicts))
-    words["unavailable"] = " ".join(_reasons(decision.conflicts))
+    own = "hold_id" in decision.facts
+    words["unavailable"] = f"You hold {words['seats']} already." if own else " ".join(_reasons(decision.conflicts))
     return words
 
 

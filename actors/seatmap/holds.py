@@ -41,7 +41,7 @@ def hold_seats(state: SeatMap, c: HoldSeats, now: Instant) -> Decision:
     if no := (
         _malformed(state, seats, ticket_types)
         or _over_limit(state, c.cause, len(seats))
-        or _taken(state.taken, seats)
+        or _taken(state.taken, seats, state.holds, c.cause.actor_id)
         or (_lone_seat(state, c.cause, state.taken, seats) if c.best_available is None else None)
     ):
         return no
@@ -87,7 +87,7 @@ def change_hold(state: SeatMap, c: ChangeHold, now: Instant) -> Decision:
     if no := (
         _malformed(state, seats, ticket_types)
         or _over_limit(state, c.cause, len(seats) - len(hold.lines))
-        or _taken(taken, c.add)
+        or _taken(taken, c.add, state.holds, c.cause.actor_id)
         or (_lone_seat(state, c.cause, taken, seats) if c.add else None)  # giving a seat back is always welcome
     ):
         return no
@@ -206,10 +206,14 @@ def _over_limit(state: SeatMap, cause: Cause, more: int) -> Refused | None:
     return None
 
 
-def _taken(taken: Mapping[str, Claim], seats: Sequence[str]) -> Refused | None:
-    if conflicts := {seat: _why_not(taken[seat]) for seat in seats if seat in taken}:
-        return Refused(Refusal.SEATS_UNAVAILABLE, conflicts)
-    return None
+def _taken(taken: Mapping[str, Claim], seats: Sequence[str], holds: Mapping[str, Hold], who: str) -> Refused | None:
+    """Who asks for nothing but seats of their own hold is told which one that is."""
+    conflicts = {seat: _why_not(taken[seat]) for seat in seats if seat in taken}
+    if not conflicts:
+        return None
+    (by, *others) = {taken[seat].by for seat in conflicts}
+    own = not others and by in holds and holds[by].owner == who
+    return Refused(Refusal.SEATS_UNAVAILABLE, conflicts, {"hold_id": by} if own else {})
 
 
 def _why_not(claim: Claim) -> str:

@@ -54,7 +54,7 @@ class Refused:
     """`conflicts` says for each seat in the way why (`held`, `sold`, `blocked`, `accessible_only`, …).
 
     `facts` are further plain values that the answer may show: `limit`, `held`, `largest_block`, `orphans`,
-    `suggestions`, `refund_id`, `booking_id`.
+    `suggestions`, `refund_id`, `booking_id`, `hold_id` (one's own, which has those seats already).
     """
 
     refusal: Refusal

@@ -24,6 +24,19 @@ async def counter(house: House) -> Counter:
     return await open_counter(house)
 
 
+async def test_who_asks_for_seats_of_the_own_hold_is_told_which_one_has_them(counter: Counter) -> None:
+    ana, bob, path = counter.person(), counter.person(), f"/showtimes/{counter.showtime_id}/holds"
+    held = await ana.hold(counter.showtime_id, "F7", "F8")
+    again = await expect(await ana.post(path, {"seats": ["F8", "F9"]}), 409)
+    assert (again["detail"], again["hold_id"]) == ("You hold F8 already.", held["hold_id"])
+    assert again["conflicts"] == [{"seat": "F8", "reason": "held"}]
+    late = await expect(await bob.post(path, {"seats": ["F8"]}), 409)
+    assert (late["detail"], "hold_id" in late) == ("Somebody was faster with F8.", False)
+    await bob.hold(counter.showtime_id, "C1")
+    mixed = await expect(await bob.post(path, {"seats": ["F8", "C1"]}), 409)
+    assert "hold_id" not in mixed
+
+
 async def test_a_hold_shows_seats_prices_and_how_long_it_lasts(database_url: str) -> None:
     async with open_house(database_url, clock=ManualClock(NOW)) as house:
         counter = await open_counter(house)
