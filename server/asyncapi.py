@@ -38,6 +38,7 @@ class Snapshot(TypedDict):
     type: Literal["snapshot"]
     epoch: int
     seq: int
+    layout_id: Uuid
     layout_version: int
     status: ShowtimeStatus
     sales: SalesStatus
@@ -282,7 +283,8 @@ Text frames, one JSON object each, at most 16 KiB towards the server, uncompress
 disk. `seq` is the version of the showtime's log, without gaps. A frame whose `to` is not above `seq` is dropped, one
 whose `from` is at most `seq + 1` is applied, since its states are final; anything else is a gap: send `resync`. A new
 `epoch` comes with a snapshot. A `showtime` frame with the same status and sales as before says that the showtime has
-moved: read it again. If its `layout_id` is another one, a snapshot of the new seats follows.
+moved: read it again. If its `layout_id` is another one, a snapshot of the new seats follows. Whoever comes back may
+learn of a move from the `layout_id` of the snapshot alone.
 
 Close codes: """
 

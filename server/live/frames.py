@@ -74,6 +74,7 @@ def snapshot(epoch: int, state: SeatMap) -> bytes:
             "type": "snapshot",
             "epoch": epoch,
             "seq": state.version,
+            "layout_id": state.layout.id,
             "layout_version": state.layout.version,
             "status": status,
             "sales": sales,

@@ -99,6 +99,7 @@ class SeatMapNow(TypedDict):
     showtime_id: Uuid
     epoch: int
     seq: int
+    layout_id: Uuid
     layout_version: int
     status: ShowtimeStatus
     sales: SalesStatus
@@ -313,6 +314,7 @@ def _counts(state: SeatMap, epoch: int) -> dict[str, Any]:
         "showtime_id": state.showtime_id,
         "epoch": epoch,
         "seq": state.version,
+        "layout_id": state.layout.id,
         "layout_version": state.layout.version,
         "status": status,
         "sales": sales,

@@ -142,7 +142,7 @@ export class Channel {
   // News of the whole showtime that is neither its status nor its sale: it has moved, or its hall is another one.
   #moved(frame, before) {
     if (frame.type === "showtime") return frame.status === before.status && frame.sales === before.sales;
-    return frame.type === "snapshot" && (frame.layout_version !== before.layout_version || capacity(frame) !== capacity(before));
+    return frame.type === "snapshot" && frame.layout_id !== before.layout_id;
   }
 
   #settle(id, answer) {
@@ -163,8 +163,6 @@ export class Channel {
     this.timer = setTimeout(() => { if (!this.closed) this.#connect(); }, pause);
   }
 }
-
-function capacity({ counts }) { return Object.values(counts).reduce((sum, count) => sum + count, 0); }
 
 // The lobby's socket: free seats of every showtime.
 export function watchLobby(onFree) {

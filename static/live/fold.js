@@ -10,8 +10,8 @@ const TAKEN = ["held", "sold", "blocked"];
 export function viewOf(snapshot) {
   const seats = new Map();
   for (const state of TAKEN) for (const seat of snapshot[state]) seats.set(seat, state);
-  const { epoch, seq, layout_version, status, sales, counts } = snapshot;
-  return { epoch, seq, layout_version, status, sales, counts, seats };
+  const { epoch, seq, layout_id, layout_version, status, sales, counts } = snapshot;
+  return { epoch, seq, layout_id, layout_version, status, sales, counts, seats };
 }
 
 export function asJson(view) {

@@ -54,8 +54,9 @@ async def test_seats_are_lent_and_allotted_on_the_map(house: House, visitor: Vis
     for seat, kind in ((first, "house seats"), (second, "allotment")):
         await staff.locator(f"[data-seat='{seat}']").click()
         await staff.get_by_label("Blocked as").select_option(kind)
-        await staff.get_by_label("Reason").fill("agency")
-        await staff.get_by_label("Until").fill("2090-01-01T12:00" if kind == "house seats" else "")
+        await staff.get_by_label("Reason" if kind == "house seats" else "Who sells them").fill("agency")
+        if kind == "house seats":
+            await staff.get_by_label("Until").fill("2090-01-01T12:00")
         await staff.get_by_role("button", name="Block or free them").click()
         await expect(ana.locator(f"[data-seat='{seat}']")).to_have_class(words("blocked"))
     kept = staff.get_by_role("listitem")
@@ -69,18 +70,41 @@ async def test_a_showtime_moves_to_another_hall_under_the_eyes_of_who_is_choosin
     await ana.get_by_role("button", name="Best available").click()
     await expect(ana.locator(".seat.mine")).to_have_count(2)
     seats = await ana.locator(".seat.mine").evaluate_all("nodes => nodes.map(node => node.dataset.seat)")
-    types = {price["ticket_type"] for price in (await house.read(f"/showtimes/{showtime['id']}"))["prices"]}
-    hall = {"theatre_id": showtime["theatre"]["id"], "name": "The large one", "formats": [showtime["format"]]}
-    made = await house.order("POST", "/admin/screens", {**hall, "rows": 26, "seats_per_row": 40})
-    prices = [{"category": "standard", "ticket_type": each, "amount": 1_000} for each in sorted(types)]
-    move = {"screen_id": made["id"], "prices": prices, "notify": True}
-    await house.order("PATCH", f"/admin/showtimes/{showtime['id']}", move)
+    staff = await visitor()
+    await enter(staff, house, f"/admin/showtimes/{showtime['id']}")
+    await expect(staff.locator(f"[data-seat='{seats[0]}']")).to_have_class(words("held"))
+    await move(house, showtime, "The large one", rows=26, seats_per_row=40)
+    await expect(staff.get_by_text("The large one")).to_be_visible()
+    await expect(staff.locator("[data-seat='Z40']")).to_have_class(words("free"))
     await expect(ana.get_by_text("The large one").first).to_be_visible()
     await expect(ana.locator("[data-seat='Z40']")).to_have_class(words("free"))
     for seat in seats:
         await expect(ana.locator(f"[data-seat='{seat}']")).to_have_class(words("mine"))
     await ana.locator("[data-seat='Z40']").click()
     await expect(ana.locator("[data-seat='Z40']")).to_have_class(words("mine"))
+
+
+async def test_who_was_away_when_a_showtime_moved_sees_the_other_hall(house: House, visitor: Visitor):
+    """Its seats are as many, and its drawing is as new, as those of the hall before."""
+    showtime, ana = house.late_showtime(), await visitor()
+    await move(house, showtime, "The wide one", rows=6, seats_per_row=8)
+    await open_map(ana, house.url, showtime)
+    await ana.context.set_offline(True)
+    await expect(ana.locator(".live-state")).to_have_text("The connection is gone. Coming back…")
+    await move(house, showtime, "The deep one", rows=8, seats_per_row=6)
+    await ana.context.set_offline(False)
+    await expect(ana.get_by_text("The deep one").first).to_be_visible()
+    await expect(ana.locator("[data-seat='H6']")).to_have_class(words("free"))
+
+
+async def move(house: House, showtime: dict[str, Any], name: str, **shape: int) -> None:
+    """To a new hall of this shape, where everything costs the same."""
+    types = {price["ticket_type"] for price in (await house.read(f"/showtimes/{showtime['id']}"))["prices"]}
+    hall = {"theatre_id": showtime["theatre"]["id"], "name": name, "formats": [showtime["format"]]}
+    made = await house.order("POST", "/admin/screens", {**hall, **shape})
+    prices = [{"category": "standard", "ticket_type": each, "amount": 1_000} for each in sorted(types)]
+    wish = {"screen_id": made["id"], "prices": prices, "notify": True}
+    await house.order("PATCH", f"/admin/showtimes/{showtime['id']}", wish)
 
 
 async def test_a_cancelled_showtime_pays_everybody_back_while_one_looks(house: House, visitor: Visitor):

@@ -9,22 +9,23 @@ import { SeatMap } from "../../map/seatmap.js";
 import { sale } from "./day.js";
 
 const KINDS = ["house", "broken", "tech", "accessible", "channel"];
+const TILL = "box_office"; // who sells an allotment when nobody is named
 const LOOK_MS = 1_500;
 
-export async function show(main, [id]) {
+export async function show(main, [id], { open }) {
   const done = skeleton(main, 3);
   const showtime = await get(`/admin/showtimes/${id}`);
   const layout = await get(`/layouts/${showtime.layout_id}`);
   done();
-  const page = new Backstage(showtime);
+  const page = new Backstage(showtime, layout, open);
   main.replaceChildren(page.element);
-  page.begin(layout);
+  page.begin();
   return () => page.leave();
 }
 
 class Backstage {
-  constructor(showtime) {
-    this.showtime = showtime;
+  constructor(showtime, layout, open) {
+    Object.assign(this, { showtime, layout, open });
     this.chosen = new Set();
     this.place = h("div", { class: "map-place" });
     this.counts = h("ul", { class: "counts" });
@@ -37,17 +38,24 @@ class Backstage {
       h("h1", {}, showtime.movie.title),
       h("p", { class: "facts" }, `${longDay(showtime.starts_at_local)}, ${clockTime(showtime.starts_at_local)} · ${showtime.theatre.name}, ${showtime.screen.name} · ${showtime.format}`),
       h("div", { class: "backstage-columns" }, h("div", {}, this.counts, this.place, this.state),
-        h("aside", {}, part("admin.sales", sale(showtime)), part("admin.seats", this.picked, this.seatForm(), this.keptBack), part("admin.holders", this.holders), part("admin.end", this.ending))));
+        h("aside", {}, part("admin.sales", sale(showtime)), part("admin.seats", this.picked, this.seatForm()), part("admin.kept", this.keptBack), part("admin.holders", this.holders), part("admin.end", this.ending))));
   }
 
-  begin(layout) {
-    this.map = new SeatMap(this.place, layout, { onPick: (label) => this.pick(label), pickable: ["free", "mine", "blocked"] });
+  begin() {
+    this.map = new SeatMap(this.place, this.layout, { onPick: (label) => this.pick(label), pickable: ["free", "mine", "blocked"] });
     this.channel = new Channel(this.showtime.id, {
-      token: accessToken, distrust, get, onMine: () => {}, onView: (view) => this.see(view),
+      token: accessToken, distrust, get, onMine: () => {}, onView: (view) => this.see(view), onMoved: () => this.moved(),
       onState: (state) => { this.state.textContent = state === "open" ? "" : t(`connection.${state}`); },
     });
     if (this.showtime.status === "cancelled") this.progress();
     else this.ending.replaceChildren(this.endForm());
+  }
+
+  // Another time or hall: the page as it is now.
+  async moved() {
+    const now = await get(`/admin/showtimes/${this.showtime.id}`).catch(() => null);
+    const same = (key) => JSON.stringify(now[key]) === JSON.stringify(this.showtime[key]);
+    if (!this.left && now && !["layout_id", "starts_at", "screen"].every(same)) this.open(location.pathname);
   }
 
   leave() {
@@ -85,19 +93,25 @@ class Backstage {
       const refused = results.filter((one) => one.result === "refused").map((one) => one.seat);
       return refused.length ? t("admin.stayed", { seats: listed(refused) }) : t("account.saved");
     };
-    const blocking = form({ class: "rows" }, (wish) => this.chosen.size ? change({ ...this.kept(wish), unblock: this.blocked() }) : t("admin.pick"),
-      choice("kind", t("admin.kind"), KINDS.map((kind) => [kind, t(`admin.kind_${kind}`)]), "house"),
-      field("reason", t("admin.reason"), { required: false, maxlength: 200 }, t("admin.reason_hint")),
-      field("until", t("admin.block_until"), { type: "datetime-local", required: false }),
+    const kind = choice("kind", t("admin.kind"), KINDS.map((each) => [each, t(`admin.kind_${each}`)]), "house");
+    const reason = field("reason", t("admin.reason"), { required: false, maxlength: 200 });
+    const until = field("until", t("admin.block_until"), { type: "datetime-local", required: false });
+    kind.addEventListener("change", ({ target }) => {
+      const allots = target.value === "channel"; // an allotment is for somebody, and has no end of its own
+      reason.querySelector("label").textContent = t(allots ? "admin.allot_to" : "admin.reason");
+      Object.assign(reason.querySelector("input"), { placeholder: allots ? TILL : "", maxLength: allots ? 64 : 200 });
+      until.hidden = allots;
+    });
+    return form({ class: "rows" }, (wish) => this.chosen.size ? change({ ...this.kept(wish), unblock: this.blocked() }) : t("admin.pick"),
+      kind, reason, until,
       h("div", { class: "cart-acts" }, h("button", { type: "submit", class: "button" }, t("admin.switch_seats"))));
-    return blocking;
   }
 
   // Those of the chosen seats that are free are kept from the public, for the house or for a sales channel.
   kept({ kind, reason, until }) {
     const seats = [...this.chosen].filter((seat) => this.view.seats.get(seat) !== "blocked");
     if (!seats.length) return {};
-    if (kind === "channel") return { channel: { [reason.trim() || "box_office"]: seats } };
+    if (kind === "channel") return { channel: { [reason.trim().replace(/\s+/g, " ") || TILL]: seats } };
     return { block: seats.map((seat) => ({ seat, kind, reason, ...(until && { release_at: new Date(until).toISOString() }) })) };
   }
 
@@ -111,7 +125,7 @@ class Backstage {
       const { holds, unpaid, blocked, channel } = await get(`/admin/showtimes/${this.showtime.id}/live`).catch(() => ({ holds: [], unpaid: [], blocked: [], channel: {} }));
       if (this.left) return;
       const kept = [...alike(blocked).map((seats) => this.block(seats)), ...Object.entries(channel).map(([key, seats]) => this.keptRow(seats, t("admin.allotted", { channel: key })))];
-      this.keptBack.replaceChildren(kept.length ? h("ul", { class: "devices" }, kept) : "");
+      this.keptBack.replaceChildren(kept.length ? h("ul", { class: "devices" }, kept) : h("p", { class: "hint" }, t("admin.kept_none")));
       const rows = [...holds.map((hold) => this.holder(hold)), ...unpaid.map((one) => h("li", {}, h("b", {}, listed(one.seats)), h("span", { class: "hint" }, t("admin.unpaid", { reference: one.reference }))))];
       this.holders.replaceChildren(rows.length ? h("ul", { class: "devices" }, rows) : h("p", { class: "hint" }, t("admin.nobody")));
     }, LOOK_MS / 3);
@@ -123,7 +137,7 @@ class Backstage {
     return this.keptRow(seats.map(({ seat }) => seat), [t(`admin.kind_${kind}`), reason, until].filter(Boolean).join(" · "));
   }
 
-  keptRow(seats, why) { return h("li", {}, h("div", {}, h("b", {}, listed(seats)), h("p", { class: "hint" }, why))); }
+  keptRow(seats, why) { return h("li", {}, h("div", {}, h("b", {}, runs(this.layout.rows, seats)), h("p", { class: "hint" }, why))); }
 
   holder(hold) {
     const release = () => post(`/admin/showtimes/${this.showtime.id}/holds/${hold.hold_id}/release`, {}).catch(() => null);
@@ -156,6 +170,19 @@ class Backstage {
     }
     setTimeout(() => { if (!this.left) this.progress(); }, LOOK_MS);
   }
+}
+
+// Seats by row, neighbours as one: B1–B12.
+function runs(rows, seats) {
+  const wanted = new Set(seats);
+  const found = [];
+  for (const row of rows) {
+    let run = [];
+    const end = () => { found.push(...(run.length > 2 ? [`${run[0]}–${run.at(-1)}`] : run)); run = []; };
+    for (const { seat } of row.seats) wanted.has(seat) ? run.push(seat) : end();
+    end();
+  }
+  return listed(found);
 }
 
 // Seats that are blocked for the same reason and time belong together.

@@ -35,9 +35,9 @@ def test_a_snapshot_lists_seats_in_layout_order_with_counts() -> None:
     story.sell(story.hold("A1"))
     story.block("C3")
     assert text(frames.snapshot(3, story.state)) == {
-        "type": "snapshot", "epoch": 3, "seq": story.state.version, "layout_version": 1, "status": "scheduled",
-        "sales": "open", "held": ["A10", "B2"], "sold": ["A1"], "blocked": ["C3"],
-        "counts": {"free": 26, "held": 2, "sold": 1, "blocked": 1},
+        "type": "snapshot", "epoch": 3, "seq": story.state.version, "layout_id": story.state.terms.layout_id,
+        "layout_version": 1, "status": "scheduled", "sales": "open", "held": ["A10", "B2"],
+        "sold": ["A1"], "blocked": ["C3"], "counts": {"free": 26, "held": 2, "sold": 1, "blocked": 1},
     }  # fmt: skip
 
 

@@ -37,6 +37,7 @@ async def test_the_map_says_what_is_taken_and_what_is_left(database_url: str) ->
     assert seen == {
         "showtime_id": counter.showtime_id,
         "epoch": 1,
+        "layout_id": counter.cinema.layout.id,
         "layout_version": 1,
         "status": "scheduled",
         "sales": "open",
