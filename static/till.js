@@ -7,17 +7,19 @@ import { known, money, t } from "./i18n.js";
 import { pay } from "./payment.js";
 import { ring } from "./ring.js";
 
-export async function till({ showtime, hold, now, open, renew, onPlaced, onClosed }) {
+// Answers with the dialog, which an event `moved` tells of another time. `onClosed(leaves)`: whether another page follows.
+export function till({ showtime, hold, now, open, renew, onPlaced, onClosed }) {
   const step = h("div", {});
   const dialog = h("dialog", { class: "till", "aria-labelledby": "till-title" }, step,
     h("div", { class: "unseen", role: "status", "data-say": true }), h("div", { class: "toasts", "aria-live": "polite", "data-toasts": true }));
   let booking = null;
   let timer = null;
-  const close = () => { timer?.stop(); dialog.close(); dialog.remove(); onClosed(); };
+  const close = (leaves) => { timer?.stop(); dialog.close(); dialog.remove(); onClosed(leaves); };
   // Once the booking is made the seats wait for the money: it can still be paid on the booking's own page.
-  const back = () => { close(); if (booking) open(`/bookings/${booking.id}`); };
-  const over = (words) => { close(); toast(words, "refused"); };
+  const back = () => { close(Boolean(booking)); if (booking) open(`/bookings/${booking.id}`); };
+  const over = (words) => { close(false); toast(words, "refused"); };
   dialog.addEventListener("cancel", (event) => { event.preventDefault(); back(); });
+  dialog.addEventListener("moved", () => dialog.querySelector(".till-head .facts").replaceWith(what(showtime)));
   document.body.append(dialog);
 
   const countdown = (until, words) => {
@@ -61,7 +63,7 @@ export async function till({ showtime, hold, now, open, renew, onPlaced, onClose
       throw null;
     }
     onPlaced();
-    if (booking.status === "confirmed") { close(); open(`/bookings/${booking.id}?new`); } else settle();
+    if (booking.status === "confirmed") { close(true); open(`/bookings/${booking.id}?new`); } else settle();
   });
 
   const settle = () => {
@@ -81,6 +83,7 @@ export async function till({ showtime, hold, now, open, renew, onPlaced, onClose
   review();
   dialog.showModal();
   step.querySelector("#till-email, button[type=submit]").focus();
+  return dialog;
 }
 
 // In the last minute of a hold: seen, and read out.

@@ -61,7 +61,7 @@ class Visit {
     this.drawCart();
   }
 
-  // Another time or hall: whoever is not paying yet sees the page as it is now.
+  // Another time or hall: who stands at the till is told there, and everybody else sees the page as it is now.
   async moved() {
     const now = await get(`/showtimes/${this.showtime.id}`).catch(() => null);
     const same = (key) => JSON.stringify(now[key]) === JSON.stringify(this.showtime[key]);
@@ -69,8 +69,13 @@ class Visit {
     const words = t("showtime.moved", { day: longDay(now.starts_at_local), time: clockTime(now.starts_at_local), screen: now.screen.name });
     toast(words);
     say(words);
-    if (!this.placed) this.open(location.pathname + location.search);
+    this.outdated = true;
+    Object.assign(this.showtime, now);
+    if (this.dialog) this.dialog.dispatchEvent(new Event("moved"));
+    else this.openAnew();
   }
+
+  openAnew() { this.open(location.pathname + location.search); }
 
   end() {
     this.left = true;
@@ -314,13 +319,15 @@ class Visit {
       h("button", { type: "button", class: "round small", "aria-label": t("cart.remove", { seat: line.seat }), onclick: () => this.pick(line.seat) }, "×"));
   }
 
-  async checkout() {
-    await till({ showtime: this.showtime, hold: this.hold, now: () => this.channel.now(), open: this.open,
+  checkout() {
+    this.dialog = till({ showtime: this.showtime, hold: this.hold, now: () => this.channel.now(), open: this.open,
       renew: async () => { await this.inTurn(() => this.hold && this.renew()); return this.hold; },
       onPlaced: () => { this.placed = true; },
-      onClosed: () => {
+      onClosed: (leaves) => {
+        this.dialog = null;
         if (this.placed) this.setHold(null);
         this.placed = false;
+        if (this.outdated && !leaves) this.openAnew();
       } });
   }
 }

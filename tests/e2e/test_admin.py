@@ -1,6 +1,7 @@
 """The house's side in the browser: what staff do there is seen by customers at once."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,6 +85,21 @@ async def test_a_showtime_moves_to_another_hall_under_the_eyes_of_who_is_choosin
     await expect(ana.locator("[data-seat='Z40']")).to_have_class(words("mine"))
 
 
+async def test_who_stands_at_the_till_reads_there_that_the_showtime_has_moved(house: House, visitor: Visitor):
+    showtime, ana = house.late_showtime(), await visitor()
+    await open_map(ana, house.url, showtime)
+    await ana.get_by_role("button", name="Best available").click()
+    await ana.get_by_role("button", name="Go to payment").click()
+    till = ana.get_by_role("dialog")
+    await expect(till.locator(".facts")).to_contain_text(showtime["starts_at_local"][11:16])
+    hour = (int(showtime["starts_at_local"][11:13]) + 1) % 24
+    later = (datetime.fromisoformat(showtime["starts_at"]) + timedelta(hours=1)).isoformat()
+    await move(house, showtime, "The late one", rows=26, seats_per_row=40, starts_at=later)
+    await expect(till.locator(".facts")).to_contain_text(f"{hour:02}:{showtime['starts_at_local'][14:16]}")
+    await ana.get_by_role("button", name="Back to the seats").click()
+    await expect(ana.locator("[data-seat='Z40']")).to_have_class(words("free"))
+
+
 async def test_who_was_away_when_a_showtime_moved_sees_the_other_hall(house: House, visitor: Visitor):
     """Its seats are as many, and its drawing is as new, as those of the hall before."""
     showtime, ana = house.late_showtime(), await visitor()
@@ -97,13 +113,15 @@ async def test_who_was_away_when_a_showtime_moved_sees_the_other_hall(house: Hou
     await expect(ana.locator("[data-seat='H6']")).to_have_class(words("free"))
 
 
-async def move(house: House, showtime: dict[str, Any], name: str, **shape: int) -> None:
+async def move(
+    house: House, showtime: dict[str, Any], name: str, *, rows: int, seats_per_row: int, **other: str
+) -> None:
     """To a new hall of this shape, where everything costs the same."""
     types = {price["ticket_type"] for price in (await house.read(f"/showtimes/{showtime['id']}"))["prices"]}
     hall = {"theatre_id": showtime["theatre"]["id"], "name": name, "formats": [showtime["format"]]}
-    made = await house.order("POST", "/admin/screens", {**hall, **shape})
+    made = await house.order("POST", "/admin/screens", {**hall, "rows": rows, "seats_per_row": seats_per_row})
     prices = [{"category": "standard", "ticket_type": each, "amount": 1_000} for each in sorted(types)]
-    wish = {"screen_id": made["id"], "prices": prices, "notify": True}
+    wish = {"screen_id": made["id"], "prices": prices, "notify": True, **other}
     await house.order("PATCH", f"/admin/showtimes/{showtime['id']}", wish)
 
 
