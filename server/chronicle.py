@@ -7,9 +7,9 @@ from typing import Any, Final, NotRequired
 
 from typing_extensions import TypedDict
 
-from actors.seatmap.events import Record
+from actors.seatmap.events import Event, Record, SeatsBlocked, ShowtimeRescheduled
 from persistence.codec import kind_of
-from server.shapes import Time
+from server.shapes import Time, Uuid
 from server.wire import rfc3339
 
 _FACTS: Final = ("owner", "hold_id", "booking_id", "reference", "payment_id", "refund_id", "reason")
@@ -23,7 +23,11 @@ class Doer(TypedDict):
 
 
 class Recorded(TypedDict):
-    """An event of the log. `owner` is whose hold or booking it is about."""
+    """An event of the log. `owner` is whose hold or booking it is about.
+
+    A block has its `kind` and when it ends; with the kind `channel`, `reason` is who may sell the seats. A move has
+    what it led to.
+    """
 
     event: str
     at: Time
@@ -37,6 +41,11 @@ class Recorded(TypedDict):
     payment_id: NotRequired[str]
     refund_id: NotRequired[str]
     reason: NotRequired[str]
+    kind: NotRequired[str]
+    release_at: NotRequired[Time]
+    starts_at: NotRequired[Time]
+    screen_id: NotRequired[Uuid]
+    layout_id: NotRequired[Uuid]
 
 
 def recorded(record: Record) -> dict[str, Any]:
@@ -49,4 +58,17 @@ def recorded(record: Record) -> dict[str, Any]:
         "command_id": cause.command_id,
         "request_id": cause.request_id,
         **{name: fact for name, fact in facts.items() if fact},
+        **_particulars(event),
     }
+
+
+def _particulars(event: Event) -> dict[str, str]:
+    match event:
+        case SeatsBlocked(kind=kind, release_at=None):
+            return {"kind": kind.value}
+        case SeatsBlocked(kind=kind, release_at=int(until)):
+            return {"kind": kind.value, "release_at": rfc3339(until)}
+        case ShowtimeRescheduled(terms=terms):
+            place = {"screen_id": terms.screen_id, "layout_id": terms.layout_id}
+            return {"starts_at": rfc3339(terms.starts_at), **place}
+    return {}

@@ -263,6 +263,11 @@ async def test_what_is_sold_moves_to_a_screen_that_has_everybodys_seats(office: 
     assert (await bob.delete(f"/holds/{held['hold_id']}")).status == 204
     moved = await office.change(made["id"], screen_id=other["id"], notify=True)
     assert (moved["layout_id"], moved["free_seats"], moved["capacity"]) == (other["layout_id"], 34, 36)
+    log = await expect(await office.manager.get(f"/admin/showtimes/{made['id']}/events"), 200)
+    told = log["items"][-1]
+    assert (told["event"], told["screen_id"], told["layout_id"]) == (
+        "showtime_rescheduled", other["id"], other["layout_id"],
+    )  # fmt: skip
     assert (await expect(await bob.post(f"/showtimes/{made['id']}/holds", {"seats": ["D4"]}), 422))["code"] == (
         "unknown_seat"
     )

@@ -50,3 +50,12 @@ async def test_it_is_sought_by_seat_person_and_time(counter: Counter) -> None:
     hour_ago, in_an_hour = (moment(now + shift).isoformat() for shift in (-HOUR, HOUR))
     assert await read(counter, **{"from": in_an_hour}) == []
     assert await read(counter, **{"from": hour_ago, "to": in_an_hour}) == everything
+
+
+async def test_it_tells_an_allotment_from_a_block_and_when_that_ends(counter: Counter) -> None:
+    block = {"seat": "A1", "reason": "agency", "release_at": "2090-01-01T00:00:00Z"}
+    asked = {"block": [block], "channel": {"agency": ["B1"]}}
+    await expect(await counter.manager().put(f"/admin/showtimes/{counter.showtime_id}/seats", asked), 200)
+    lent, allotted = (await read(counter))[-2:]
+    assert (lent["kind"], lent["reason"], lent["release_at"]) == ("house", "agency", "2090-01-01T00:00:00Z")
+    assert (allotted["kind"], allotted["reason"], "release_at" in allotted) == ("channel", "agency", False)
