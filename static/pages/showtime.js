@@ -66,7 +66,7 @@ class Visit {
     const now = await get(`/showtimes/${this.showtime.id}`).catch(() => null);
     const same = (key) => JSON.stringify(now[key]) === JSON.stringify(this.showtime[key]);
     if (this.left || !now || ["layout_id", "starts_at", "screen"].every(same)) return;
-    const words = t("showtime.moved", { day: longDay(now.starts_at_local), time: clockTime(now.starts_at_local), screen: now.screen.name });
+    const words = t("showtime.moved", { day: longDay(now.starts_at_local), time: clockTime(now.starts_at_local), screen: `${now.theatre.name}, ${now.screen.name}` });
     toast(words);
     say(words);
     this.outdated = true;

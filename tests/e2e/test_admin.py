@@ -75,6 +75,7 @@ async def test_a_showtime_moves_to_another_hall_under_the_eyes_of_who_is_choosin
     await enter(staff, house, f"/admin/showtimes/{showtime['id']}")
     await expect(staff.locator(f"[data-seat='{seats[0]}']")).to_have_class(words("held"))
     await move(house, showtime, "The large one", rows=26, seats_per_row=40)
+    await expect(ana.locator(".toast")).to_contain_text(f"{showtime['theatre']['name']}, The large one")
     await expect(staff.get_by_text("The large one")).to_be_visible()
     await expect(staff.locator("[data-seat='Z40']")).to_have_class(words("free"))
     await expect(ana.get_by_text("The large one").first).to_be_visible()

@@ -226,8 +226,10 @@ async def test_another_screen_is_told_and_the_calendar_follows(scene: Scene) -> 
     alike = {"theatre_id": shown["theatre"]["id"], "name": "The Annexe", "formats": ["2D"]}
     screen = await expect(await manager.post("/admin/screens", {**alike, "layout_id": shown["layout_id"]}), 201)
     await expect(await manager.patch(path, {"screen_id": screen["id"], "notify": True}), 200)
-    assert (await scene.subjects())[-1] == "Another screen for The Long Night: The Annexe"
+    place = f"The Annexe, {shown['theatre']['name']}"  # it may be in another house
+    assert (await scene.subjects())[-1] == f"Another screen for The Long Night: {place}"
     letter = (await scene.letters())[-1]
+    assert f"to another screen: {place} in Pune." in plain(letter).replace("\n", " ")
     assert (booked["reference"] in plain(letter), "A1" in plain(letter)) == (True, True)
     assert "The Annexe" in entry_of(letter)[1]["LOCATION"]
     assert await scene.notices() == ["booking_confirmed", "screen_changed"]
