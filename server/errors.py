@@ -12,6 +12,7 @@ import asyncpg
 import orjson
 from aiohttp import ClientConnectionResetError, http_exceptions, web
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from actors import ports
 from server.payments.provider import ProviderDown, ProviderRefused
@@ -128,10 +129,14 @@ def is_disconnect(error: Exception) -> bool:
 
 def _validation(error: ValidationError) -> Problem:
     errors = [
-        {"path": ".".join(map(str, found["loc"])), "message": _sentence(found["msg"]), "code": found["type"]}
+        {"path": ".".join(map(str, found["loc"])), "message": _message(found), "code": found["type"]}
         for found in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     return Problem(422, "validation_failed", "The request is not valid.", errors=errors)
+
+
+def _message(found: ErrorDetails) -> str:
+    return "This must be a JSON object." if found["type"] == "model_type" else _sentence(found["msg"])
 
 
 def _sentence(text: str) -> str:

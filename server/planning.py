@@ -48,6 +48,7 @@ class Change:
     present: Planned
     new: NewShowtime
     now: Instant
+    stays_in_theatre: bool
 
     async def make(self) -> Instant | None:
         """When something is due next to a showtime whose log began, ended or began anew; None for any other change."""
@@ -72,7 +73,10 @@ class Change:
 
     @property
     def _is_for_the_actor(self) -> bool:
-        """Whether its actor can do it: times change, prices, the policy, the screen, or the drawing of its seats."""
+        """Whether its actor can do it: times change, prices, the policy, the screen, or the drawing of its seats.
+
+        In another theatre it is another showtime, which nobody has bought.
+        """
         before = self.present.terms
         stayed = replace(
             self.new.terms,
@@ -85,7 +89,7 @@ class Change:
             tariff=before.tariff,
             refund_policy=before.refund_policy,
         )
-        return stayed == before and self.new.terms.tariff.currency == before.tariff.currency
+        return stayed == before and self.stays_in_theatre
 
     @property
     def _is_redrawn(self) -> bool:
@@ -191,7 +195,8 @@ async def change(
     hall = await _as_sold(connection, halls[wanted], asked, present)
     new = plan(showtime_id, asked, Place(hall, film), now, present)
     await demand_room(connection, new)
-    return await Change(request, connection, planner(request, caller), asked, present, new, now).make()
+    stays = hall.theatre_id == present.showtime.theatre_id
+    return await Change(request, connection, planner(request, caller), asked, present, new, now, stays).make()
 
 
 async def _as_sold(connection: Connection, hall: Hall, asked: Changes, present: Planned) -> Hall:

@@ -314,13 +314,11 @@ async def test_another_drawing_is_sold_at_prices_for_its_categories(office: Offi
     assert (await audit.verify(pool)).differences == []
 
 
-async def test_what_is_sold_in_one_currency_does_not_move_to_where_there_is_another(office: Office, pool: Pool) -> None:
+async def test_what_is_sold_in_one_theatre_does_not_move_to_another(office: Office, pool: Pool) -> None:
     made = await office.add("2026-10-21T20:00")
     await office.customer().buy(made["id"], "A1", "A2")
     theatre_id, screen_id = mint(office.clock.now()), mint(office.clock.now())
-    theatre = Theatre(
-        theatre_id, f"House {theatre_id}", "Boston", "", "", None, None, (), {}, "America/New_York", "USD"
-    )
+    theatre = Theatre(theatre_id, f"House {theatre_id}", "Rome", "", "", None, None, (), {}, "Europe/Rome", "EUR")
     async with pool.acquire() as connection:
         await catalog.put_theatre(connection, theatre)
         await catalog.put_screen(connection, screen_id, theatre_id, "1", ["2D"], made["layout_id"])

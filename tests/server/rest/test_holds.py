@@ -440,3 +440,10 @@ async def test_a_hold_that_became_a_booking_says_which(counter: Counter) -> None
     for answer in (await ana.get(f"/holds/{held['hold_id']}"), await ana.post("/bookings", wish, key=fresh_key())):
         body = await expect(answer, 409)
         assert (body["code"], body["booking_id"]) == ("hold_booked", booked["id"])
+
+
+async def test_a_body_that_is_no_object_is_refused_in_plain_words(counter: Counter) -> None:
+    for path in (f"/showtimes/{counter.showtime_id}/holds", "/bookings"):
+        answer = await counter.person().post(path, ["F7"], key=fresh_key())
+        refused = await expect(answer, 422)
+        assert [fault["message"] for fault in refused["errors"]] == ["This must be a JSON object."]
