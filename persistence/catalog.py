@@ -113,10 +113,13 @@ _OF_ONE = """CROSS JOIN LATERAL (
         SELECT count(*) FROM showtime s
         WHERE s.movie_id = m.id AND s.status = 'scheduled' AND s.starts_at > $1) upcoming"""
 
-# Counted once for all films: counted for each of a list, it depends on the planner's luck whether that is quick.
+# Counted once for all films, and MATERIALIZED so that it is once also while PostgreSQL has no statistics of new tables:
+# counted for each of a list, it depends on the planner's luck whether that is quick.
 _OF_ALL = """LEFT JOIN (
-        SELECT s.movie_id, count(*) FROM showtime s WHERE s.status = 'scheduled' AND s.starts_at > $1
-        GROUP BY s.movie_id) upcoming ON upcoming.movie_id = m.id"""
+        WITH counted AS MATERIALIZED (
+            SELECT s.movie_id, count(*) FROM showtime s WHERE s.status = 'scheduled' AND s.starts_at > $1
+            GROUP BY s.movie_id)
+        SELECT * FROM counted) upcoming ON upcoming.movie_id = m.id"""
 
 
 def _films(source: str, key: str, upcoming: str) -> str:

@@ -1,14 +1,17 @@
 """Answers of public lists, kept encoded for a moment, so that the same question again costs no query and no encoding.
 
+When that moment is over one of those who ask pays for the next answer, and the others wait for it.
+
 An answer is kept for KEPT_MILLIS at most, which bounds how old it can be after another process wrote to the database,
 and is dropped at once when somebody changes something here (`dropping`). An answer that was begun before such a change
 and is ready after it is given, but not kept. Only for lists that follow from the catalogue: what shows live seats is
 never kept.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Final
 
 import orjson
@@ -38,11 +41,29 @@ class Kept:
 
     def __init__(self) -> None:
         self._answers: dict[str, Answer] = {}
+        self._making: dict[tuple[str, int], asyncio.Task[Answer]] = {}
         self.version = 0
 
     def find(self, question: str, now: Instant) -> Answer | None:
         found = self._answers.get(question)
         return found if found is not None and now < found.until else None
+
+    async def once(self, question: str, make: Callable[[], Coroutine[None, None, Answer]]) -> Answer:
+        """What is being made for somebody who asks the same, unless something has changed since; else it is made now.
+
+        It is made to the end also when who asked first has gone.
+        """
+        key = question, self.version
+        making = self._making.get(key)
+        if making is None:
+            making = self._making[key] = asyncio.create_task(make())
+            making.add_done_callback(partial(self._made, key))
+        return await asyncio.shield(making)
+
+    def _made(self, key: tuple[str, int], made: "asyncio.Task[Answer]") -> None:
+        del self._making[key]
+        if not made.cancelled():
+            made.exception()  # whoever still waits hears it
 
     def keep(self, question: str, answer: Answer, version: int) -> None:
         """Unless it is large, or something has changed since `version`. The oldest one makes room."""
@@ -66,11 +87,16 @@ def kept(page: Callable[[web.Request], Awaitable[object]]) -> Handler:
         store, now, question = request.app[KEPT], request.app[CLOCK].now(), request.raw_path
         found = store.find(question, now)
         if found is None:
-            version = store.version
-            body = orjson.dumps(await page(request))
-            found = Answer(body, etag_of(body), now + KEPT_MILLIS)
-            store.keep(question, found, version)
+            found = await store.once(question, partial(make, request, now))
         return kept_answer(request, found.body, found.etag)
+
+    async def make(request: web.Request, now: Instant) -> Answer:
+        store = request.app[KEPT]
+        version = store.version
+        body = orjson.dumps(await page(request))
+        made = Answer(body, etag_of(body), now + KEPT_MILLIS)
+        store.keep(request.raw_path, made, version)
+        return made
 
     return say
 

@@ -86,6 +86,44 @@ async def test_an_answer_begun_before_a_change_is_not_kept(database_url: str) ->
         assert store.find("/slow", house.app[CLOCK].now()) is None
 
 
+async def test_of_many_who_ask_at_once_one_makes_the_answer() -> None:
+    store, made, go_on = Kept(), list[int](), asyncio.Event()
+
+    async def make() -> Answer:
+        made.append(len(made))
+        await go_on.wait()
+        return answer(len(made))
+
+    asked = [asyncio.ensure_future(store.once("/films", make)) for _ in range(20)]
+    other = asyncio.ensure_future(store.once("/theatres", make))
+    await asyncio.sleep(0)
+    store.drop()
+    late = asyncio.ensure_future(store.once("/films", make))
+    await asyncio.sleep(0)
+    asked[0].cancel()  # who asked first has gone
+    go_on.set()
+    answers = {id(one) for one in await asyncio.gather(*asked[1:])}
+    assert (len(made), len(answers)) == (3, 1)
+    assert id(await late) not in {*answers, id(await other)}, "what was begun before a change is not for who asks after"
+    assert (await store.once("/films", make)).body == b"xxxx", "and the next one is made anew"
+
+
+async def test_a_failure_is_told_to_all_who_wait_for_it_and_forgotten() -> None:
+    store = Kept()
+
+    async def fail() -> Answer:
+        await asyncio.sleep(0)
+        raise ConnectionError("no database")
+
+    told = await asyncio.gather(*[store.once("/films", fail) for _ in range(3)], return_exceptions=True)
+    assert [type(one) for one in told] == [ConnectionError] * 3
+
+    async def make() -> Answer:
+        return answer()
+
+    assert await store.once("/films", make) == answer()
+
+
 def test_only_so_much_is_kept() -> None:
     store = Kept()
     for number in range(ANSWERS_MAX + 3):
