@@ -67,6 +67,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterato
     with _locked(lock):
         left = int(guests.read_text()) - 1
         guests.write_text(str(left))
+        if not left:
+            note.unlink()  # whoever comes later starts another one
     if host is not None:
         # The host leaves last, or its guests would lose their database in the middle of a test.
         while int(guests.read_text() or 1) > 0:  # empty while somebody writes
