@@ -169,7 +169,7 @@ class Change:
         if self.asked.notify or not (other or self._is_redrawn):
             return
         if self._is_redrawn or await timetable.is_sold(self.connection, self.new.id):
-            raise Problem(409, Refusal.HAS_SALES.value, wire.REFUSALS[Refusal.HAS_SALES][1])
+            raise problem(*wire.refused(Refused(Refusal.HAS_SALES)), self.cause)
 
     def _demand_changeable(self) -> None:
         if self.present.showtime.status == "cancelled":

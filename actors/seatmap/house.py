@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from actors.seatmap.bookings import cancelled
 from actors.seatmap.commands import (
+    BlockKind,
     BlockSeats,
     CancelShowtime,
     ChangeRefundPolicy,
@@ -53,15 +54,11 @@ def begun(
 
 def kept_back(state: SeatMap, layout: Layout) -> tuple[SeatsBlocked, ...]:
     """What the house keeps from the public, as far as another drawing has it: a block for each reason and time."""
-    alike: dict[Claim, list[str]] = {}
+    alike: dict[tuple[BlockKind, str, Instant | None], list[str]] = {}
     for seat, claim in state.taken.items():
         if claim.kind is not None and seat in layout.seats:
-            alike.setdefault(claim, []).append(seat)
-    return tuple(
-        SeatsBlocked(tuple(seats), claim.kind, claim.by, claim.release_at)
-        for claim, seats in alike.items()
-        if claim.kind is not None
-    )
+            alike.setdefault((claim.kind, claim.by, claim.release_at), []).append(seat)
+    return tuple(SeatsBlocked(tuple(seats), *why) for why, seats in alike.items())
 
 
 def block_seats(state: SeatMap, c: BlockSeats, now: Instant) -> Decision:

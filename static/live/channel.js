@@ -164,6 +164,11 @@ export class Channel {
   }
 }
 
+// Whether a showtime, read again, is at another time or in another hall.
+export function hasMoved(before, now) {
+  return ["layout_id", "starts_at", "screen"].some((key) => JSON.stringify(now[key]) !== JSON.stringify(before[key]));
+}
+
 // The lobby's socket: free seats of every showtime.
 export function watchLobby(onFree) {
   let socket;

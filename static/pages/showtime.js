@@ -4,7 +4,7 @@ import { accessToken, call, distrust, get, post, ProblemError, somebody } from "
 import { rules } from "../bill.js";
 import { h, s, say, skeleton, toast } from "../dom.js";
 import { clockTime, listed, longDay, money, t } from "../i18n.js";
-import { Channel } from "../live/channel.js";
+import { Channel, hasMoved } from "../live/channel.js";
 import { party } from "../map/geometry.js";
 import { GLYPHS, SeatMap } from "../map/seatmap.js";
 import { ring } from "../ring.js";
@@ -64,8 +64,7 @@ class Visit {
   // Another time or hall: who stands at the till is told there, and everybody else sees the page as it is now.
   async moved() {
     const now = await get(`/showtimes/${this.showtime.id}`).catch(() => null);
-    const same = (key) => JSON.stringify(now[key]) === JSON.stringify(this.showtime[key]);
-    if (this.left || !now || ["layout_id", "starts_at", "screen"].every(same)) return;
+    if (this.left || !now || !hasMoved(this.showtime, now)) return;
     const words = t("showtime.moved", { day: longDay(now.starts_at_local), time: clockTime(now.starts_at_local), screen: `${now.theatre.name}, ${now.screen.name}` });
     toast(words);
     say(words);

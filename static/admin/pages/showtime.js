@@ -4,7 +4,7 @@ import { accessToken, call, distrust, get, post } from "../../api.js";
 import { h, skeleton } from "../../dom.js";
 import { choice, field, form } from "../../form.js";
 import { clockTime, listed, longDay, moment, money, t } from "../../i18n.js";
-import { Channel } from "../../live/channel.js";
+import { Channel, hasMoved } from "../../live/channel.js";
 import { SeatMap } from "../../map/seatmap.js";
 import { sale } from "./day.js";
 
@@ -54,8 +54,7 @@ class Backstage {
   // Another time or hall: the page as it is now.
   async moved() {
     const now = await get(`/admin/showtimes/${this.showtime.id}`).catch(() => null);
-    const same = (key) => JSON.stringify(now[key]) === JSON.stringify(this.showtime[key]);
-    if (!this.left && now && !["layout_id", "starts_at", "screen"].every(same)) this.open(location.pathname);
+    if (!this.left && now && hasMoved(this.showtime, now)) this.open(location.pathname);
   }
 
   leave() {
