@@ -13,6 +13,11 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/.tools/home
 endif
 
+# The system's Python first: distributions build it with a profile of its use, and such a one serves a tenth more.
+# `make run PYTHON3=python3.13` takes another; what is in .venv already stays.
+PYTHON3 ?= $(firstword $(foreach each,/usr/bin/python3 python3,$(shell \
+	$(each) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(each))))
+
 UV := .tools/bin/uv
 PYTHON := .venv/bin/python
 READY := .venv/ready
@@ -71,7 +76,7 @@ $(UV):
 	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools uv
 
 $(READY): $(UV) requirements.lock pyproject.toml
-	@test -x $(PYTHON) || $(UV) venv --quiet --no-project --python python3 .venv
+	@test -x $(PYTHON) || $(UV) venv --quiet --no-project --python $(or $(PYTHON3),python3) .venv
 	@$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock
 	@touch $@
 
