@@ -7,7 +7,7 @@ and hands that over, so a turn pays for one copy and a replay of any length pays
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from actors.seatmap import events as e
 from actors.seatmap.commands import BlockKind
@@ -18,6 +18,7 @@ from actors.seatmap.terms import Instant, RefundStep, Terms
 from actors.seatmap.values import dataclass
 
 NEVER: Final[Instant] = 1 << 62
+V = TypeVar("V")
 
 
 class Status(StrEnum):
@@ -162,10 +163,10 @@ class Draft:
         self.terms = of.terms
         self.status = of.status
         self.sales = of.sales
-        self.taken = dict(of.taken)
-        self.holds = dict(of.holds)
+        self.taken = _own(of.taken)
+        self.holds = _own(of.holds)
         self.bookings = of.bookings  # grows for as long as people pay late, so `put` copies it only when it changes
-        self.pledged = dict(of.pledged)
+        self.pledged = _own(of.pledged)
         self.held = of.held
         self.sold = of.sold
         self.blocked = of.blocked
@@ -195,7 +196,7 @@ class Draft:
 
     def put(self, booking: Booking) -> None:
         if self._own_bookings is None:
-            self.bookings = self._own_bookings = dict(self.bookings)
+            self.bookings = self._own_bookings = _own(self.bookings)
         self._own_bookings[booking.id] = booking
 
     def claim(self, seats: Iterable[str], claim: Claim) -> None:
@@ -229,6 +230,12 @@ class Draft:
             self.sold += by
         else:
             self.blocked += by
+
+
+def _own(facts: Mapping[str, V]) -> dict[str, V]:
+    """A copy to change. `dict(facts)` takes five times as long as soon as something was ever taken out of them."""
+    assert isinstance(facts, dict)
+    return facts.copy()
 
 
 def genesis(showtime_id: str, layout: Layout, first: Record) -> SeatMap:

@@ -33,6 +33,15 @@ class Owner(Protocol):
     def trail(self, after: int) -> Sequence[Record] | None: ...
 
 
+class _Soon:
+    """Waits for a frame that is made in this very tick. Not cancelled: a room that was left has nobody to tell."""
+
+    def cancel(self) -> None: ...
+
+
+_SOON: Final = _Soon()
+
+
 class Room:
     """The watchers of one showtime, and what they have not been told yet."""
 
@@ -87,6 +96,7 @@ class Hub:
         self._people: dict[str, dict[Watcher, None]] = {}
         self._personal: dict[tuple[str, str], SeatMap] = {}
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._next: list[Room] = []
         self._sweep: Handle | None = None
         self._window = 0
         self._busy = 0
@@ -233,8 +243,11 @@ class Hub:
         now = self._clock.now()
         due = room.spoke_at + self._tick_ms(room, now)
         if now >= due:
-            # After the actor's turn: its askers get their answers first, and its whole turn becomes one frame.
-            room.due = asyncio.get_running_loop().call_soon(self._speak, room)
+            # After the whole turn, which becomes one frame; all rooms at once, so that answers leave in the same write.
+            if not self._next:
+                asyncio.get_running_loop().call_soon(self._speak_all)
+            self._next.append(room)
+            room.due = _SOON
         else:
             room.due = self._clock.call_at(due, lambda: self._speak(room))
 
@@ -249,6 +262,11 @@ class Hub:
             self._busy += len(room.watchers)
         needed = max(self._busy, self._busy_before) // self.limits.deliveries_per_tick_ms
         return min(max(self.limits.tick_ms_min, needed), self.limits.tick_ms_max)
+
+    def _speak_all(self) -> None:
+        rooms, self._next = self._next, []
+        for room in rooms:
+            self._speak(room)
 
     def _speak(self, room: Room) -> None:
         room.due = None
