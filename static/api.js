@@ -121,7 +121,7 @@ export async function somebody() {
   return session.access;
 }
 
-export async function signIn(email, password) { remember(await call("POST", "/auth/login", { email, password }, { auth: false })); }
+export async function signIn(email, password) { remember(await call("POST", "/auth/login", { email, password }, { auth: isGuest() })); }
 export async function register(body) { remember(await call("POST", "/auth/register", body, { auth: isGuest() })); }
 export async function signOut() { await call("POST", "/auth/logout", {}).catch(() => null); forgetMe(); }
 export function forgetMe() { remember(null); }

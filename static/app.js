@@ -5,7 +5,7 @@ import { call, isGuest, keepMe, me, onSession, signOut } from "./api.js";
 import { bell } from "./inbox.js";
 import { chooseLanguage, LANGUAGES, language, loadWords, t } from "./i18n.js";
 import { begin as beginMine } from "./live/mine.js";
-import { begin, open } from "./router.js";
+import { begin, open, signInPath } from "./router.js";
 
 const ROUTES = [
   [/^\/$/, () => import("./pages/lobby.js")],
@@ -25,7 +25,7 @@ function menu() {
   const person = me();
   document.getElementById("menu").replaceChildren(...[
     person ? h("a", { href: "/bookings", "data-link": true }, t("menu.bookings")) : "",
-    isGuest() ? h("a", { href: "/sign-in", "data-link": true }, t("menu.sign_in"))
+    isGuest() ? h("a", { href: "/sign-in", "data-link": true, onclick: ({ target }) => { target.href = signInPath(); } }, t("menu.sign_in"))
       : [bell(person), h("a", { href: "/account", "data-link": true, class: "pictured", "aria-label": t("menu.account") }, icon(PERSON)),
         h("button", { type: "button", class: "plain leave", onclick: () => signOut().then(() => { toast(t("signed_out")); open("/"); }), title: person.email }, t("menu.sign_out"))],
     h("span", { class: "tongue" }, icon(GLOBE),

@@ -28,6 +28,12 @@ export async function open(path, { replace = false } = {}) {
   await show();
 }
 
+// To the form for signing in, and back to here.
+export function signInPath() {
+  const here = location.pathname + location.search;
+  return location.pathname === "/sign-in" ? here : `/sign-in?next=${encodeURIComponent(here)}`;
+}
+
 function follow(event) {
   const link = event.target.closest("a[data-link]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
@@ -105,7 +111,7 @@ async function fetched(load) {
 
 function refuse(place, error) {
   if (error.code === "auth_required") {
-    open(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`, { replace: true });
+    open(signInPath(), { replace: true });
     return;
   }
   place.replaceChildren(h("section", { class: "wide empty" }, h("h1", {}, t("sorry")), h("p", {}, error.message),

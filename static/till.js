@@ -6,6 +6,7 @@ import { h, toast } from "./dom.js";
 import { known, money, t } from "./i18n.js";
 import { pay } from "./payment.js";
 import { ring } from "./ring.js";
+import { signInPath } from "./router.js";
 
 // Answers with the dialog, which an event `moved` tells of another time. `onClosed(leaves)`: whether another page follows.
 export function till({ showtime, hold, now, open, renew, onPlaced, onClosed }) {
@@ -33,13 +34,16 @@ export function till({ showtime, hold, now, open, renew, onPlaced, onClosed }) {
   } : null;
 
   const review = () => {
+    // What a guest holds comes along when it signs in, so the same seats are there afterwards.
     const email = isGuest() ? h("input", { type: "email", name: "email", required: true, autocomplete: "email", id: "till-email" }) : null;
     const code = h("input", { name: "promo", id: "till-promo", maxlength: 64, autocomplete: "off", autocapitalize: "characters", spellcheck: "false", "aria-describedby": "till-promo-note" });
     const note = h("p", { class: "problem", id: "till-promo-note", role: "alert", hidden: true });
     const form = h("form", { method: "dialog" },
       h("div", { class: "cart-head" }, h("div", { class: "till-head" }, title(t("till.order")), what(showtime)), countdown(hold.expires_at, t("hold.expired"))),
       bill(hold),
-      email ? h("div", { class: "field" }, h("label", { for: "till-email" }, t("till.email")), email, h("p", { class: "hint" }, t("till.contact_hint"))) : null,
+      email ? h("div", { class: "field" }, h("label", { for: "till-email" }, t("till.email")), email,
+        h("p", { class: "hint" }, t("till.contact_hint"), " ",
+          h("a", { href: signInPath(), "data-link": true, onclick: () => close(true) }, t("sign.to_in")))) : null,
       h("div", { class: "field" }, h("label", { for: "till-promo" }, t("till.promo")), code, note),
       policy(showtime.cancellation_policy),
       acts(t("till.next"), t("till.back"), back));

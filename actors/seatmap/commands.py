@@ -88,6 +88,15 @@ class ReleaseHold(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class TakeOverHold(Command):
+    """The guest `of` has turned out to be the customer who asks: the same seats, quote and deadline under a new id."""
+
+    hold_id: str
+    new_hold_id: str
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceBooking(Command):
     """Turn a hold into a booking that waits for its payment.
 

@@ -14,6 +14,7 @@ from actors.seatmap.commands import (
     HoldSeats,
     ReleaseHold,
     RenewHold,
+    TakeOverHold,
 )
 from actors.seatmap.events import HoldChanged, HoldReleased, HoldRenewed, Line, SeatsHeld
 from actors.seatmap.layout import Layout
@@ -129,6 +130,19 @@ def release_hold(state: SeatMap, c: ReleaseHold, now: Instant) -> Decision:
     if isinstance(hold, Refused):
         return Accepted(()) if hold.refusal is Refusal.HOLD_EXPIRED else hold
     return Accepted((HoldReleased(hold.id, hold.owner, hold.seats),))
+
+
+def take_over_hold(state: SeatMap, c: TakeOverHold, _now: Instant) -> Decision:
+    """In one turn, so that nobody comes between; what is too much for the one who takes it stays where it is."""
+    hold = state.holds.get(c.hold_id)
+    if hold is None or hold.owner != c.of:
+        return Refused(Refusal.HOLD_EXPIRED)
+    if no := _over_limit(state, c.cause, len(hold.lines)):
+        return no
+    taken = SeatsHeld(
+        c.new_hold_id, c.cause.actor_id, hold.lines, hold.expires_at, hold.renewals_left, hold.next_to_each_other
+    )
+    return Accepted((HoldReleased(hold.id, hold.owner, hold.seats), taken))
 
 
 def own_hold(state: SeatMap, cause: Cause, hold_id: str) -> Hold | Refused:

@@ -102,6 +102,7 @@ _RULES: Final[Mapping[type[Command], Rule]] = {
     commands.ChangeHold: holds.change_hold,
     commands.RenewHold: holds.renew_hold,
     commands.ReleaseHold: holds.release_hold,
+    commands.TakeOverHold: holds.take_over_hold,
     commands.PlaceBooking: bookings.place_booking,
     commands.BookSeats: bookings.book_seats,
     commands.StartPayment: bookings.start_payment,

@@ -20,6 +20,7 @@ from server.auth.identity import Identity
 from server.auth.proofs import send_welcome
 from server.auth.sessions import not_matching
 from server.errors import Problem, auth_required, unauthorized
+from server.handover import bring_along
 from server.keys import CLOCK, LIMITER, PASSWORDS, POOL, SESSIONS, TELEMETRY
 from server.operations import PUBLIC, Operation
 from server.requests import Body, read_body, read_optional_body
@@ -97,6 +98,7 @@ async def _add(request: web.Request, account: Account, caller: Identity | None) 
 
 
 async def login(request: web.Request) -> web.Response:
+    """A guest who logs in brings along what it holds."""
     app = request.app
     limiter = app[LIMITER]
     await _spend(request, limiter.rates.logins)
@@ -113,7 +115,9 @@ async def login(request: web.Request) -> web.Response:
         raise not_matching()
     await limiter.forgive(limiter.rates.failed_logins, *who, code="login_throttled")
     app[TELEMETRY].logins.labels("accepted").inc()
-    return signed_in(request, await app[SESSIONS].begin(account, agent(request)))
+    pair = await app[SESSIONS].begin(account, agent(request))
+    await bring_along(request, _caller_if_any(request), account.id)
+    return signed_in(request, pair)
 
 
 async def guest(request: web.Request) -> web.Response:
@@ -156,7 +160,7 @@ async def logout(request: web.Request) -> web.Response:
 
 
 def _caller_if_any(request: web.Request) -> Identity | None:
-    """Who registers, where that is known; a token that is good no more does not stand in the way."""
+    """Who registers or logs in, where that is known; a token that is good no more does not stand in the way."""
     try:
         return identity.identify(request)
     except Problem:
@@ -174,7 +178,7 @@ OPERATIONS: Final = (
         problems=("email_taken", "weak_password", "rate_limited", "busy"),
     ),
     Operation(
-        "POST", "/api/v1/auth/login", login, "Sign in.",
+        "POST", "/api/v1/auth/login", login, "Sign in. A guest who does brings along what it holds.",
         access=PUBLIC, answers={200: SignedIn}, asks=Login, headers=_COOKIE_SET,
         problems=("invalid_credentials", "login_throttled", "rate_limited", "busy"),
     ),

@@ -22,6 +22,7 @@ from server.auth.identity import GUEST, MEMBERS, Identity
 from server.auth.proofs import prove, prove_phone, send_code, send_reset, send_welcome
 from server.auth.secrets import CODE_DIGITS
 from server.errors import Problem, invalid
+from server.handover import bring_along
 from server.keys import CLOCK, JOBS, LIMITER, PASSWORDS, POOL, SESSIONS
 from server.operations import PUBLIC, Operation
 from server.requests import Body, read_body
@@ -147,7 +148,9 @@ async def verify_code(request: web.Request) -> web.Response:
         account = await _owner_of(request, asked.phone, caller)
     except accounts.PhoneTaken:
         raise Problem(409, "phone_taken", "This number belongs to another account.") from None
-    return signed_in(request, await app[SESSIONS].begin(account, agent(request)))
+    pair = await app[SESSIONS].begin(account, agent(request))
+    await bring_along(request, caller, account.id)
+    return signed_in(request, pair)
 
 
 async def _owner_of(request: web.Request, phone: str, caller: Identity | None) -> Account:

@@ -153,6 +153,8 @@ def command_of(who: str, wish: list[str]) -> Command:  # noqa: C901 - one line f
             return c.RenewHold(cause, words[0])
         case "release":
             return c.ReleaseHold(cause, words[0])
+        case "adopt":
+            return c.TakeOverHold(cause, words[0], words[1], words[2])
         case "book":
             return c.PlaceBooking(cause, words[0], words[1], words[1])
         case "pay":

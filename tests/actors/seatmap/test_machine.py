@@ -68,6 +68,10 @@ class Evening(RuleBasedStateMachine):
     def renew_or_release(self, who: str, number: int, verb: object) -> None:
         self.ask(verb, who, self.a_hold(number))
 
+    @rule(number=NUMBERS, who=PEOPLE, guest=PEOPLE)
+    def take_over(self, number: int, who: str, guest: str) -> None:
+        self.ask(c.TakeOverHold, who, self.a_hold(number), f"h{self.count}", guest)
+
     @rule(number=NUMBERS)
     def place(self, number: int) -> None:
         hold = self.house.state.holds.get(self.a_hold(number))

@@ -63,6 +63,31 @@ def test_an_expired_hold_frees_the_seat_and_is_gone_for_its_owner():
     """)
 
 
+def test_a_customer_takes_over_what_a_guest_holds_with_its_price_and_deadline():
+    house = check("""
+        0s    gus  hold h1 A1 A2        -> seats_held(A1,A2)
+        200s  ana  adopt h1 h2 eve      -> hold_expired
+        200s  ana  adopt h1 h2 gus      -> hold_released seats_held(A1,A2)
+        200s  gus  book h1 b1           -> hold_expired
+        200s  ana  adopt h1 h3 gus      -> hold_expired
+        300s  ana  renew h2             -> hold_renewed
+        300s  ana  book h2 b1           -> booking_placed
+        301s  gus  hold h4 B1 B2 B3     -> seats_held(B1,B2,B3)
+        301s  ana  adopt h4 h5 gus      -> hold_limit
+        900s  bob  hold h6 B1           -> seats_unavailable B1:held
+        901s  bob  hold h6 B1           -> seats_held(B1)
+    """)
+    assert house.state.pledged == {"bob": 1}
+
+
+def test_nobody_takes_over_a_hold_for_longer_than_it_lasted():
+    check("""
+        0s    gus  hold h1 A1           -> seats_held(A1)
+        599s  ana  adopt h1 h2 gus      -> hold_released seats_held(A1)
+        600s  bob  hold h3 A1           -> seats_held(A1)
+    """)
+
+
 def test_a_hold_is_renewed_twice_and_never_past_twenty_minutes():
     check("""
         0s     ana  hold h1 A1      -> seats_held(A1)
