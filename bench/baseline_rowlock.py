@@ -28,16 +28,16 @@ POOL: Final = 16
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS seat (
     showtime_id uuid NOT NULL, label text NOT NULL, hold_id uuid, expires_at timestamptz,
-    PRIMARY KEY (showtime_id, label)) WITH (fillfactor = 80);
+    PRIMARY KEY (showtime_id, label)) WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS hold (
     id uuid PRIMARY KEY, showtime_id uuid NOT NULL, owner uuid NOT NULL, seats text[] NOT NULL,
     expires_at timestamptz NOT NULL);
 CREATE TABLE IF NOT EXISTS request_key (
     owner uuid NOT NULL, key text NOT NULL, body_hash bytea NOT NULL, status smallint, body bytea,
-    PRIMARY KEY (owner, key)) WITH (fillfactor = 80);
+    PRIMARY KEY (owner, key)) WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS booking (
     id uuid PRIMARY KEY, showtime_id uuid NOT NULL, owner uuid NOT NULL, status text NOT NULL, total bigint NOT NULL,
-    expires_at timestamptz NOT NULL) WITH (fillfactor = 80);
+    expires_at timestamptz NOT NULL) WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS booking_seat (
     booking_id uuid NOT NULL, showtime_id uuid NOT NULL, label text NOT NULL, amount bigint NOT NULL,
     PRIMARY KEY (booking_id, label), UNIQUE (showtime_id, label));
@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS history (
     at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE IF NOT EXISTS daily_sales (
     day date NOT NULL, showtime_id uuid NOT NULL, bookings bigint NOT NULL, seats bigint NOT NULL,
-    captured bigint NOT NULL, PRIMARY KEY (day, showtime_id)) WITH (fillfactor = 80);
+    captured bigint NOT NULL, PRIMARY KEY (day, showtime_id)) WITH (fillfactor = 50);
 """
 PRICE: Final = 54_280
 LOCK: Final = """

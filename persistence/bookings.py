@@ -4,7 +4,6 @@ Who a booking is for is written here too, because personal data never enters the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ import asyncpg
 
 from actors.seatmap.events import Line, Record, Ticket
 from actors.seatmap.terms import Instant
+from actors.seatmap.values import dataclass
 from persistence import codec
 from persistence.database import Executor
 from persistence.moments import instant, moment

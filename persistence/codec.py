@@ -7,7 +7,6 @@ goes to the end with a default in its dataclass: old bodies are then read as the
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -21,6 +20,7 @@ from actors.seatmap.layout import Layout
 from actors.seatmap.memory import Memory
 from actors.seatmap.state import Booking, BookingStatus, Claim, Hold, Sales, SeatMap, SeatState, Status
 from actors.seatmap.terms import Instant, OrphanRule, PriceRule, RefundStep, Tariff, Terms
+from actors.seatmap.values import dataclass
 
 EVENT_SCHEMA: Final = e.SCHEMA
 SNAPSHOT_SCHEMA: Final = 2

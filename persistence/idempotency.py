@@ -1,10 +1,10 @@
 """Answers already given, by idempotency key, so that a repeated request is answered and not done again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from actors.seatmap.terms import Instant
+from actors.seatmap.values import dataclass
 from persistence.database import Executor
 from persistence.moments import moment
 

@@ -8,7 +8,6 @@ one claim from the next, so that whoever lost a job can no longer say anything a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import asyncpg
 import orjson
 
 from actors.seatmap.terms import Instant
+from actors.seatmap.values import dataclass
 from persistence.database import Executor
 from persistence.moments import instant, moment
 
@@ -111,18 +111,18 @@ _CLAIMED: Final = """FROM unnest($1::bigint[], $2::integer[]) AS mine (id, attem
 
 async def put(connection: Executor, jobs: Iterable[Job]) -> int:
     """Store what is not known yet. How many were new."""
-    rows = [{name: getattr(job, name) for name in job.__slots__} for job in jobs]
-    if not rows:
+    new = list(jobs)
+    if not new:
         return 0
     done: str = await connection.execute(
         """
         INSERT INTO job (topic, dedupe_key, showtime_id, payload, due_at)
         SELECT topic, dedupe_key, showtime_id, payload, coalesce(from_millis(due_at), 'epoch')
-        FROM jsonb_to_recordset($1::text::jsonb)
+        FROM json_to_recordset($1::text::json)
             AS r (topic text, dedupe_key text, showtime_id uuid, payload jsonb, due_at bigint)
         ON CONFLICT (dedupe_key) DO NOTHING
         """,
-        orjson.dumps(rows).decode(),
+        orjson.dumps(new).decode(),
     )
     return int(done.rsplit(" ", 1)[-1])
 

@@ -11,7 +11,6 @@ import logging
 import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import asyncpg
@@ -35,6 +34,7 @@ from actors.seatmap.events import Record, SalesOpened, SeatsBlocked
 from actors.seatmap.layout import Layout
 from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant, Terms
+from actors.seatmap.values import dataclass
 from persistence import codec, refusals, statements
 from persistence.database import Pool, WriterConnection
 from persistence.projections import is_projected

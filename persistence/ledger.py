@@ -6,7 +6,6 @@ it do so. `ref` says what a posting is about, and each is posted once for ever.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -16,6 +15,7 @@ from actors.seatmap import events as e
 from actors.seatmap.events import Record
 from actors.seatmap.state import SeatMap
 from actors.seatmap.terms import Instant
+from actors.seatmap.values import dataclass
 from persistence.database import Executor
 
 
@@ -99,7 +99,7 @@ async def post(connection: Executor, found: Iterable[Posting]) -> int:
 
 
 COLUMNS: Final = "ref, payment_id, booking_id, showtime_id, debit, credit, amount, currency, at, version"
-ROWS: Final = """jsonb_to_recordset($%d::text::jsonb) AS r (ref text, payment_id text, booking_id uuid,
+ROWS: Final = """json_to_recordset($%d::text::json) AS r (ref text, payment_id text, booking_id uuid,
         showtime_id uuid, debit text, credit text, amount bigint, currency text, at bigint, version bigint)"""
 _VALUES: Final = "ref, payment_id, booking_id, showtime_id, debit, credit, amount, currency, from_millis(at), version"
 

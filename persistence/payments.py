@@ -4,13 +4,13 @@ What became of a payment is in the log; the row here only finds it again by its 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
 
 from actors.ids import is_uuid
 from actors.seatmap.terms import Instant
+from actors.seatmap.values import dataclass
 from persistence.database import Executor
 from persistence.effects import PAYMENT_WATCH_MS
 from persistence.moments import instant, moment
@@ -203,17 +203,14 @@ async def pay_orders_now(connection: Executor, paid: Sequence[tuple[Payment, str
             SELECT 'payment_watch', 'payment_watch:' || payment_id, showtime_id,
                 jsonb_build_object('payment_id', payment_id, 'booking_id', booking_id),
                 created_at + interval '{PAYMENT_WATCH_MS} milliseconds'
-            FROM started ON CONFLICT (dedupe_key) DO NOTHING),
-        paid AS (
-            INSERT INTO sandbox_order AS o (order_id, payment_id, amount, currency, status, provider_payment_id)
-            SELECT order_id, payment_id, amount, currency, 'authorised', provider_payment_id FROM started
-            ON CONFLICT (order_id) DO UPDATE
-                SET status = excluded.status, provider_payment_id = excluded.provider_payment_id
-                WHERE o.status IN ('open', 'failed')
-            RETURNING o.*)
-        SELECT * FROM paid
-        UNION ALL SELECT o.* FROM sandbox_order o JOIN started USING (order_id)
-            WHERE NOT EXISTS (SELECT FROM paid WHERE paid.order_id = o.order_id)
+            FROM started ON CONFLICT (dedupe_key) DO NOTHING)
+        INSERT INTO sandbox_order AS o (order_id, payment_id, amount, currency, status, provider_payment_id)
+        SELECT order_id, payment_id, amount, currency, 'authorised', provider_payment_id FROM started
+        ON CONFLICT (order_id) DO UPDATE SET
+            status = CASE WHEN o.status IN ('open', 'failed') THEN excluded.status ELSE o.status END,
+            provider_payment_id = CASE WHEN o.status IN ('open', 'failed') THEN excluded.provider_payment_id
+                                       ELSE o.provider_payment_id END
+        RETURNING o.*
         """,
         [each.id for each in started], [each.booking_id for each in started], [each.showtime_id for each in started],
         [each.owner for each in started], [each.provider for each in started],

@@ -6,7 +6,6 @@ records, `rebuild` writes them from the whole log, and `verify` compares; all th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from actors.seatmap import events as e
 from actors.seatmap.events import Line, Record
 from actors.seatmap.state import Booking, BookingStatus, SeatMap
 from actors.seatmap.terms import Instant
+from actors.seatmap.values import dataclass
 from persistence.effects import effects
 from persistence.jobs import Job
 from persistence.ledger import Posting, postings
@@ -291,5 +291,5 @@ def _sales_rows(before: SeatMap | None, showtime_id: str, records: Sequence[Reco
 
 
 def as_plain(rows: Iterable[Any]) -> list[Mapping[str, Any]]:
-    """Rows as JSON objects, for `jsonb_to_recordset`."""
+    """Rows as the database has them, by column."""
     return [{name: getattr(row, name) for name in row.__slots__} for row in rows]

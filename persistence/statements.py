@@ -13,7 +13,7 @@ import orjson
 from actors.seatmap.events import Record
 from actors.seatmap.state import NEVER, SeatMap
 from persistence import codec, ledger
-from persistence.projections import Changes, as_plain, changes
+from persistence.projections import Changes, changes
 
 
 class Append(Protocol):
@@ -44,7 +44,7 @@ _PROJECTIONS: Final = f"""
     SELECT booking_id, showtime_id, reference, hold_id, owner, status, currency, total, paid,
         refunded, payment_status, payment_id, provider, provider_payment_id, reason, version,
         from_millis(coalesce(created_at, at)), from_millis(expires_at), from_millis(confirmed_at), from_millis(ended_at)
-    FROM jsonb_to_recordset($1::text::jsonb) AS r (booking_id uuid, showtime_id uuid, reference text, hold_id uuid,
+    FROM json_to_recordset($1::text::json) AS r (booking_id uuid, showtime_id uuid, reference text, hold_id uuid,
         owner text, status text, currency text, total bigint, paid bigint, refunded bigint, payment_status text,
         payment_id text, provider text, provider_payment_id text, reason text, version bigint, at bigint,
         created_at bigint, expires_at bigint, confirmed_at bigint, ended_at bigint)
@@ -60,7 +60,7 @@ _PROJECTIONS: Final = f"""
         ended_at = CASE WHEN excluded.status IN ('cancelled', 'expired')
                         THEN coalesce(excluded.ended_at, b.ended_at) END)
 , seat AS (
-    SELECT * FROM jsonb_to_recordset($2::text::jsonb) AS r (booking_id uuid, seat text, showtime_id uuid,
+    SELECT * FROM json_to_recordset($2::text::json) AS r (booking_id uuid, seat text, showtime_id uuid,
         position smallint, live boolean, ticket_id text, category text, ticket_type text, amount bigint, fee bigint,
         tax bigint, discount bigint, rules text)
     WHERE {_ALLOWED})
@@ -79,7 +79,7 @@ _PROJECTIONS: Final = f"""
         live = true, ticket_id = coalesce(nullif(excluded.ticket_id, ''), b.ticket_id))
 , projected_sales AS (
     INSERT INTO daily_sales AS d (day, showtime_id, currency, bookings, seats, captured, seats_cancelled, refunded)
-    SELECT * FROM jsonb_to_recordset($3::text::jsonb) AS r (day date, showtime_id uuid, currency text, bookings bigint,
+    SELECT * FROM json_to_recordset($3::text::json) AS r (day date, showtime_id uuid, currency text, bookings bigint,
         seats bigint, captured bigint, seats_cancelled bigint, refunded bigint)
     WHERE {_ALLOWED}
     ON CONFLICT (day, showtime_id, currency) DO UPDATE SET
@@ -89,7 +89,7 @@ _PROJECTIONS: Final = f"""
 , projected_job AS (
     INSERT INTO job (topic, dedupe_key, showtime_id, payload, due_at)
     SELECT topic, dedupe_key, showtime_id, payload, coalesce(from_millis(due_at), 'epoch')
-    FROM jsonb_to_recordset($4::text::jsonb) AS r (topic text, dedupe_key text, showtime_id uuid, payload jsonb,
+    FROM json_to_recordset($4::text::json) AS r (topic text, dedupe_key text, showtime_id uuid, payload jsonb,
         due_at bigint)
     WHERE {_ALLOWED}
     ON CONFLICT (dedupe_key) DO NOTHING)
@@ -100,7 +100,7 @@ _PROJECTIONS: Final = f"""
         starts_at = from_millis(r.starts_at), ends_at = from_millis(r.ends_at),
         sales_open_at = from_millis(r.sales_open_at), sales_close_at = from_millis(r.sales_close_at),
         screen_id = r.screen_id, layout_id = r.layout_id, capacity = r.capacity
-    FROM jsonb_to_recordset($5::text::jsonb) AS r (showtime_id uuid, version bigint, status text, sales text,
+    FROM json_to_recordset($5::text::json) AS r (showtime_id uuid, version bigint, status text, sales text,
         free_seats integer, starts_at bigint, ends_at bigint, sales_open_at bigint, sales_close_at bigint,
         screen_id uuid, layout_id uuid, capacity integer)
     WHERE s.id = r.showtime_id AND {_ALLOWED})"""
@@ -267,8 +267,8 @@ def changes_arguments(found: Sequence[Changes]) -> list[str]:
     ]
 
 
-def _json(rows: Any) -> str:
-    return orjson.dumps(as_plain(rows)).decode()
+def _json(rows: Iterable[Any]) -> str:
+    return orjson.dumps(list(rows)).decode()
 
 
 # What `verify` reads. The columns of each are those of the row class in persistence/projections.py.

@@ -1,12 +1,12 @@
 """Who is asking, and what they may do. The only source of an identity is a verified access token."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from actors.seatmap.terms import Instant
+from actors.seatmap.values import dataclass
 from server.errors import Problem, auth_required, forbidden
 from server.keys import TOKENS
 

@@ -11,7 +11,6 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
 from typing import Final
@@ -21,6 +20,7 @@ import structlog
 
 from actors.ports import Clock
 from actors.runtime.clock import worked
+from actors.seatmap.values import dataclass
 from persistence import jobs
 from persistence.database import Pool
 from persistence.jobs import StoredJob
