@@ -20,6 +20,11 @@ from server.live.session import CloseCode
 from server.live.watcher import Watcher
 
 LOAD_WINDOW_MS: Final = 100
+MEASURED_SOCKETS_MIN: Final = 50
+MEASURED_US_MAX: Final = 100.0
+MEASURES_REMEMBERED: Final = 20
+"""How what a delivery takes is learnt: from slices that are worth it, and no single stall counts for much."""
+
 _NOBODY: Final[Mapping[Watcher, bytes]] = {}
 
 
@@ -101,6 +106,7 @@ class Hub:
         self._window = 0
         self._busy = 0
         self._busy_before = 0
+        self._delivery_us = limits.delivery_us
         self.on_watched: Callable[[str, bool], None] = lambda _showtime_id, _watched: None
         self.on_free: Callable[[str, int], None] = lambda _showtime_id, _free: None
         self.on_person: Callable[[str, SeatMap], None] = lambda _person, _state: None
@@ -252,7 +258,7 @@ class Hub:
             room.due = self._clock.call_at(due, lambda: self._speak(room))
 
     def _tick_ms(self, room: Room, now: Instant) -> int:
-        """How long a room waits between two frames: half the time of one core may go into fan-out."""
+        """How long a room waits between two frames, so that fan-out takes no more than its share of the loop's time."""
         window = now // LOAD_WINDOW_MS
         if window != self._window:
             self._busy_before = self._busy if window == self._window + 1 else 0
@@ -260,7 +266,7 @@ class Hub:
         if room.window != window:
             room.window = window
             self._busy += len(room.watchers)
-        needed = max(self._busy, self._busy_before) // self.limits.deliveries_per_tick_ms
+        needed = int(max(self._busy, self._busy_before) * self._delivery_us / (self.limits.fan_out_share * 1_000))
         return min(max(self.limits.tick_ms_min, needed), self.limits.tick_ms_max)
 
     def _speak_all(self) -> None:
@@ -289,13 +295,13 @@ class Hub:
         room.spoke_at = self._clock.now()
         members, size = room.members, self.limits.slice_sockets
         if len(members) <= size:
-            _offer(members, frame, own)
+            self._offer(members, frame, own)
             return
         room.passing = True
         call_soon = asyncio.get_running_loop().call_soon
 
         def go_on(begin: int) -> None:
-            _offer(members[begin : begin + size], frame, own)
+            self._offer(members[begin : begin + size], frame, own)
             if begin + size < len(members):
                 call_soon(go_on, begin + size)
             else:
@@ -304,6 +310,15 @@ class Hub:
                     self._schedule(room)
 
         go_on(0)
+
+    def _offer(self, watchers: Sequence[Watcher], frame: bytes, own: Mapping[Watcher, bytes]) -> None:
+        if len(watchers) < MEASURED_SOCKETS_MIN:
+            _offer(watchers, frame, own)
+            return
+        begin = self._clock.monotonic()
+        _offer(watchers, frame, own)
+        each = (self._clock.monotonic() - begin) * 1e6 / len(watchers)
+        self._delivery_us += (min(each, MEASURED_US_MAX) - self._delivery_us) / MEASURES_REMEMBERED
 
     def _note_people(self, records: Sequence[Record], state: SeatMap) -> None:
         for person in {owner_of(record.event) for record in records} & self._people.keys():

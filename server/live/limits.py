@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`tick_*`: a showtime's watchers get at most one frame per tick, wider when there are many of them."""
+    """`tick_*`: a showtime's watchers get at most one frame per tick, wider when telling all of them takes longer.
+
+    `fan_out_share` is the part of the loop's time that may go into that; `delivery_us` what one delivery is believed to
+    take, until it was measured.
+    """
 
     frame_bytes_max: int = 16 * 1024
     messages_per_second: int = 20
@@ -22,7 +26,8 @@ class Limits:
     sweep_ms: int = 1_000
     tick_ms_min: int = 40
     tick_ms_max: int = 100
-    deliveries_per_tick_ms: int = 70
+    fan_out_share: float = 0.4
+    delivery_us: float = 7.0
     slice_sockets: int = 100
     lobby_tick_ms: int = 1_000
     stranger_ms_max: int = 10_000

@@ -1,6 +1,7 @@
 """The hub with transports that tests can jam: coalescing, joins, resumption, and sockets that do not read."""
 
 import asyncio
+import itertools
 import random
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -93,8 +94,8 @@ async def test_the_first_change_leaves_at_once_and_the_rest_in_one_frame_per_tic
 
 
 async def test_the_tick_widens_with_the_number_of_watchers_up_to_its_bound() -> None:
-    house = House(Limits(deliveries_per_tick_ms=1, slice_sockets=1_000))
-    screens = [await house.join() for _ in range(60)]
+    house = House(Limits(fan_out_share=0.5, delivery_us=750, slice_sockets=1_000))
+    screens = [await house.join() for _ in range(40)]
     await house.pass_time(1_000)
     house.story.hold("A1")
     await turns()
@@ -103,6 +104,30 @@ async def test_the_tick_widens_with_the_number_of_watchers_up_to_its_bound() -> 
     assert [kinds(screen.read()) for _, screen in screens[:1]] == [["snapshot", "delta"]]
     await house.pass_time(1)
     assert [kinds(screen.read()) for _, screen in screens[:1]] == [["delta"]]
+
+
+async def test_the_tick_widens_when_a_delivery_turns_out_to_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(Limits(delivery_us=7, fan_out_share=0.01))
+    screens = [(await house.join())[1] for _ in range(60)]
+    looks = itertools.count()
+    monkeypatch.setattr(house.clock, "monotonic", lambda: next(looks) * 60 * 15 / 1e6)  # 15 µs for each of 60
+
+    async def tick() -> int:
+        """Milliseconds from one frame to the next."""
+        await house.pass_time(1_000)
+        hold = house.story.hold("A1")
+        await turns()
+        screens[0].read()
+        house.story.release(hold)
+        for ms in range(1, 200):
+            await house.pass_time(1)
+            if screens[0].read():
+                return ms
+        raise AssertionError("no frame")
+
+    ticks = [await tick() for _ in range(60)]
+    assert (ticks[0], ticks[-1]) == (pytest.approx(44, abs=2), pytest.approx(90, abs=2))
+    assert ticks == sorted(ticks)
 
 
 async def test_a_frame_is_encoded_once_and_a_snapshot_once_per_version(monkeypatch: pytest.MonkeyPatch) -> None:
