@@ -24,10 +24,12 @@ from server.telemetry import Telemetry
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 X_REQUEST_ID: Final = istr("X-Request-Id")
-_CONTENT_POLICY: Final = istr("Content-Security-Policy")
+CONTENT_POLICY: Final = istr("Content-Security-Policy")
+OPENER_POLICY: Final = istr("Cross-Origin-Opener-Policy")
+_NOTHING_MORE: Final[Mapping[str, str]] = {}
 _ANSWER_HEADERS: Final = CIMultiDict({istr(name): value for name, value in ANSWER_HEADERS.items()})
 _PAGE_HEADERS: Final = {
-    "Cross-Origin-Opener-Policy": "same-origin",
+    OPENER_POLICY: "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 PROBES: Final = frozenset(f"{base}{probe}" for base in ("", "/api/v1") for probe in ("/health", "/ready", "/metrics"))
@@ -36,25 +38,26 @@ _acceptable_id: Final = re.compile(r"[A-Za-z0-9._\-]{1,128}").fullmatch
 _log: Final = structlog.get_logger("marquee.http")
 
 
-def page_policy(media_origin: str) -> str:
-    """What a page of ours may load: its own files, and media from where uploads are kept."""
+def page_policy(media_origin: str, more: Mapping[str, str] = _NOTHING_MORE) -> str:
+    """What a page of ours may load: its own files, and media from where uploads are kept. `more`, by directive."""
     media = f"'self' {media_origin}".strip()
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
-            f"img-src {media} data: blob:",
-            f"media-src {media}",
-            "font-src 'self'",
-            "connect-src 'self'",
-            "manifest-src 'self'",
-            "worker-src 'self'",
-            "base-uri 'none'",
-            "form-action 'self'",
-            "frame-ancestors 'none'",
-        )
-    )
+    allowed = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": f"{media} data: blob:",
+        "media-src": media,
+        "font-src": "'self'",
+        "connect-src": "'self'",
+        "frame-src": "",
+        "manifest-src": "'self'",
+        "worker-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+    }
+    sources = {name: f"{own} {more.get(name, '')}".strip() for name, own in allowed.items()}
+    return "; ".join(f"{name} {source}" for name, source in sources.items() if source)
 
 
 class RequestIds:
@@ -85,7 +88,7 @@ def wrapper(app: web.Application) -> Wrap:
     clock, life, telemetry = app[CLOCK], app[LIFE], app[TELEMETRY]
     requests = telemetry.requests
     policy = page_policy(public_origin(app[CONFIG].media_url))
-    page_headers = CIMultiDict({**_ANSWER_HEADERS, **_PAGE_HEADERS, _CONTENT_POLICY: policy})
+    page_headers = CIMultiDict({**_ANSWER_HEADERS, **_PAGE_HEADERS, CONTENT_POLICY: policy})
     ids = RequestIds()
 
     def wrap(handler: Handler, guard: Guard | None) -> Handler:
@@ -131,7 +134,7 @@ def _add_headers(response: web.StreamResponse, request_id: str, page_headers: CI
     headers = response.headers
     headers[X_REQUEST_ID] = request_id
     if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
-        headers.extend(page_headers)
+        headers.extend({name: value for name, value in page_headers.items() if name not in headers})
     elif response.status != 304:  # what a browser kept has its headers already, a page its own policy
         headers.extend(_ANSWER_HEADERS)
     if hdrs.CACHE_CONTROL not in headers:

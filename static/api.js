@@ -24,7 +24,12 @@ export function sentence(problem) {
 
 export const me = () => session?.user ?? null;
 export const isGuest = () => !session || session.user.roles.includes("guest");
-export const onSession = (listener) => listeners.add(listener);
+
+// Hears when somebody else is signed in, or nobody; answers with how to stop listening.
+export function onSession(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
 
 function remember(answer) {
   keep(answer && { user: answer.user ?? session?.user, access: answer.access_token,

@@ -1,6 +1,6 @@
 // The money's way: to the provider's page, and back to a page that waits for the provider's word.
 
-import { post, ProblemError } from "./api.js";
+import { post } from "./api.js";
 
 const place = (bookingId) => `marquee.checkout.${bookingId}`;
 
@@ -20,9 +20,20 @@ export function comesFromPaying(bookingId) {
   return begun;
 }
 
-// Where the provider has no page of its own, its script would be needed, and this site runs nobody else's scripts.
+// What the provider gave whoever comes back from paying, if anything; it is read once.
+export function proofOfPaying() {
+  const brought = new URLSearchParams(location.search);
+  const proof = {
+    provider: brought.get("provider"),
+    provider_order_id: brought.get("payment_intent") ?? brought.get("razorpay_order_id"),
+    provider_payment_id: brought.get("razorpay_payment_id"),
+    signature: brought.get("razorpay_signature"),
+  };
+  if (!proof.provider) return null;
+  history.replaceState(history.state, "", location.pathname);
+  return Object.fromEntries(Object.entries(proof).filter(([, said]) => said));
+}
+
 async function begin(bookingId) {
-  const { checkout_url, provider } = await post("/payments/orders", { booking_id: bookingId });
-  if (!checkout_url) throw new ProblemError(0, { code: "no_checkout", provider });
-  return checkout_url;
+  return (await post("/payments/orders", { booking_id: bookingId })).checkout_url;
 }

@@ -15,12 +15,13 @@ NAME: Final = "by_hand"
 
 class ByHand:
     name = NAME
+    script = None
 
     def order_id(self, payment: Payment) -> str:
         return payment.id
 
     async def open(self, payment: Payment) -> Order:
-        return Order(payment.provider_order_id)
+        return Order(payment.provider_order_id, checkout_url="")
 
     async def look(self, payment: Payment) -> Standing:
         """There from the first moment. What went back is in the ledger, which takes each refund once."""

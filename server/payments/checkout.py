@@ -1,26 +1,31 @@
-"""The sandbox's checkout: a page of the provider's, where its customer pays, pays late, wrongly, or is refused.
+"""The pages where bookings are paid. Anybody who has the address may pay.
 
-It needs no script: buttons of one form, and the browser goes back to the booking. Anybody who has the address may pay,
-as with every provider. Where real money moves there is no such page.
+The sandbox's needs no script: buttons of one form, with which its customer pays, pays late, wrongly, or is refused, and
+the browser goes back to the booking. Stripe and Razorpay have scripts for a page of ours, and no other page may run
+them.
 """
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from aiohttp import hdrs, web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from actors.ids import is_uuid
+from actors.seatmap.state import BookingStatus
 from persistence import bookings
 from persistence.bookings import StoredBooking
 from persistence.payments import Payment
-from server.errors import Problem
+from server.errors import RETRY_SECONDS, Problem
 from server.keys import POOL, SANDBOX, SANDBOX_CALLS, TILL
+from server.middleware import CONTENT_POLICY, OPENER_POLICY, page_policy
 from server.notify.speech import Speech, speech_for
 from server.payments.calls import SandboxCalls, origin_of
-from server.payments.provider import Stage, Standing
+from server.payments.provider import ProviderDown, Stage, Standing
 from server.payments.sandbox import Sandbox, payment_of
 from server.requests import read_bytes
 
@@ -30,29 +35,46 @@ FORM_FIELDS_MAX: Final = 8
 CALLS_MAX: Final = 5
 SECONDS_MAX: Final = 3_600
 AMOUNT_MAX: Final = 10**12
+_PAYABLE: Final = (Stage.OPEN, Stage.FAILED)
+_UNPAID: Final = BookingStatus.PENDING_PAYMENT.value
 
 
 async def show(request: web.Request) -> web.Response:
     """What is bought and what it costs, with everything that can happen to the payment."""
+    if is_uuid(payment_id := request.match_info["order_id"]):
+        return await _card(request, payment_id)
     sandbox, payment, booked = await _order(request)
-    standing = await sandbox.look(payment)
-    speech = speech_for(_language(request))
-    text = _template().render(
-        words=_words()[speech.language if speech.language in _words() else "en"],
-        language=speech.language,
-        amount=speech.money(payment.amount, payment.currency),
-        minor=payment.amount,
-        order_id=payment.provider_order_id,
-        back=_booking(payment),
-        title=booked.showtime.movie_title,
-        when=_when(speech, booked),
-        where=f"{booked.showtime.theatre_name}, {booked.showtime.screen_name}",
-        seats=speech.listed([line.seat for line in booked.lines]),
-        reference=booked.reference,
-        open=standing.stage in (Stage.OPEN, Stage.FAILED),
-        refused=standing.stage is Stage.FAILED,
-    )
-    return web.Response(text=text, content_type="text/html")
+    stage = (await sandbox.look(payment)).stage
+    facts = _facts(request, payment, booked)
+    return _page("checkout.jinja", facts, open=stage in _PAYABLE, refused=stage is Stage.FAILED)
+
+
+async def _card(request: web.Request, payment_id: str) -> web.Response:
+    """A page of ours with the provider's script, and the only one that may run it."""
+    till = request.app[TILL]
+    payment = await till.payment(payment_id)
+    booked = await bookings.booking(request.app[POOL], payment.booking_id) if payment else None
+    provider = till.providers.get(payment.provider) if payment else None
+    script = provider.script if provider else None
+    if payment is None or booked is None or provider is None or script is None:
+        raise _nothing()
+    order, unreachable = None, False
+    try:
+        if booked.status == _UNPAID and (await provider.look(payment)).stage in _PAYABLE:
+            order = await provider.open(payment)
+    except ProviderDown:
+        unreachable = True
+    facts = _facts(request, payment, booked)
+    response = _page(
+        "card.jinja", facts, open=order is not None, unreachable=unreachable, order=order, script=script,
+        currency=payment.currency,
+    )  # fmt: skip
+    response.headers[CONTENT_POLICY] = page_policy("", script.policy)
+    response.headers[OPENER_POLICY] = "same-origin-allow-popups"  # banks ask in windows of their own
+    if unreachable:
+        response.set_status(503)
+        response.headers[hdrs.RETRY_AFTER] = str(RETRY_SECONDS)
+    return response
 
 
 async def act(request: web.Request) -> web.Response:
@@ -85,8 +107,34 @@ async def _order(request: web.Request) -> tuple[Sandbox, Payment, StoredBooking]
     payment = await request.app[TILL].payment(payment_of(request.match_info["order_id"])) if sandbox else None
     booked = await bookings.booking(request.app[POOL], payment.booking_id) if payment else None
     if sandbox is None or payment is None or booked is None or payment.provider != sandbox.name:
-        raise Problem(404, "not_found", "There is nothing at this address.")
+        raise _nothing()
     return sandbox, payment, booked
+
+
+def _nothing() -> Problem:
+    return Problem(404, "not_found", "There is nothing at this address.")
+
+
+def _facts(request: web.Request, payment: Payment, booked: StoredBooking) -> dict[str, Any]:
+    """What every such page says."""
+    speech = speech_for(_language(request))
+    return {
+        "words": _words()[speech.language if speech.language in _words() else "en"],
+        "language": speech.language,
+        "amount": speech.money(payment.amount, payment.currency),
+        "minor": payment.amount,
+        "order_id": payment.provider_order_id,
+        "back": _booking(payment),
+        "title": booked.showtime.movie_title,
+        "when": _when(speech, booked),
+        "where": f"{booked.showtime.theatre_name}, {booked.showtime.screen_name}",
+        "seats": speech.listed([line.seat for line in booked.lines]),
+        "reference": booked.reference,
+    }
+
+
+def _page(template: str, facts: Mapping[str, Any], **more: Any) -> web.Response:
+    return web.Response(text=_template(template).render(**facts, **more), content_type="text/html")
 
 
 async def _tell(calls: SandboxCalls, standing: Standing | None, payment: Payment, times: int, origin: str) -> None:
@@ -136,6 +184,6 @@ def _words() -> dict[str, dict[str, str]]:
 
 
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     shelf = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return shelf.get_template("checkout.jinja")
+    return shelf.get_template(name)

@@ -42,16 +42,35 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Script:
+    """The provider's own script, which takes the money in our page: the customer's card is never seen by this house.
+
+    `driver` is the file of ours that calls it. `policy` is what the page must allow for it, by directive of its
+    Content-Security-Policy.
+    """
+
+    source: str
+    driver: str
+    policy: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """A payment as its provider opened it.
 
-    The customer pays at `checkout_url`, or in a page that has the provider's script, `client_secret` and `public_key`.
+    The customer pays at `checkout_url`, or in a page of the client's own that has the provider's script,
+    `client_secret` and `public_key`.
     """
 
     order_id: str
-    checkout_url: str | None = None
+    checkout_url: str
     client_secret: str | None = None
     public_key: str | None = None
+
+
+def pay_path(payment: Payment) -> str:
+    """Our page with the provider's script for this payment."""
+    return f"/pay/{payment.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +109,11 @@ class Provider(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def script(self) -> Script | None:
+        """None where the whole page is the provider's."""
+        ...
 
     def order_id(self, payment: Payment) -> str:
         """What the order of a payment is called where that is known beforehand, else empty."""

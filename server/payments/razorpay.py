@@ -15,7 +15,17 @@ import requests
 from razorpay.errors import BadRequestError, SignatureVerificationError  # type: ignore[import-untyped]
 
 from persistence.payments import Payment
-from server.payments.provider import BadSignature, News, Order, ProviderDown, ProviderRefused, Stage, Standing
+from server.payments.provider import (
+    BadSignature,
+    News,
+    Order,
+    ProviderDown,
+    ProviderRefused,
+    Script,
+    Stage,
+    Standing,
+    pay_path,
+)
 from server.price_shapes import exponent
 
 NAME: Final = "razorpay"
@@ -25,6 +35,17 @@ CALL_SECONDS_MAX: Final = 5
 CALLS_AT_ONCE: Final = 4
 """Threads are shared with everything else that waits."""
 
+_SCRIPT: Final = Script(
+    "https://checkout.razorpay.com/v1/checkout.js",
+    "razorpay.js",
+    {
+        "script-src": "https://checkout.razorpay.com",
+        "frame-src": "https://api.razorpay.com https://checkout.razorpay.com",
+        "connect-src": "https://api.razorpay.com https://lumberjack.razorpay.com",
+        "img-src": "https://cdn.razorpay.com",
+        "style-src": "'unsafe-inline'",
+    },
+)
 _GIVEN_BACK: Final = ("pending", "processed")
 _RANK: Final = (Stage.CAPTURED, Stage.AUTHORISED, Stage.OPEN, Stage.FAILED, Stage.VOIDED)
 """Of several attempts to pay one order the first of these counts."""
@@ -45,6 +66,7 @@ class Line(requests.Session):
 
 class Razorpay:
     name = NAME
+    script = _SCRIPT
 
     def __init__(self, key_id: str, key_secret: str, webhook_secret: str, base_url: str) -> None:
         self._key_id = key_id
@@ -67,7 +89,7 @@ class Razorpay:
                 "notes": {"payment_id": payment.id, "booking_id": payment.booking_id},
             }
             order_id = (await self._answer(lambda: self._client.order.create(asked)))["id"]
-        return Order(order_id, public_key=self._key_id)
+        return Order(order_id, pay_path(payment), public_key=self._key_id)
 
     async def look(self, payment: Payment) -> Standing:
         attempts = await self._attempts(payment)

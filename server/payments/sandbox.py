@@ -27,6 +27,7 @@ CARD_REFUSED: Final = "card_declined"
 
 class Sandbox:
     name = NAME
+    script = None
 
     def __init__(self, pool: Pool, writes: Writes, secret: str, clock: Clock) -> None:
         self._pool = pool

@@ -20,8 +20,10 @@ from server.payments.provider import (
     Order,
     ProviderDown,
     ProviderRefused,
+    Script,
     Stage,
     Standing,
+    pay_path,
 )
 from server.price_shapes import exponent
 
@@ -35,6 +37,16 @@ CALL_SECONDS_MAX: Final = 5
 ANSWER_SECONDS_MAX: Final = 9
 """One call with the library's own second try."""
 
+_SCRIPT: Final = Script(
+    "https://js.stripe.com/v3/",
+    "stripe.js",
+    {
+        "script-src": "https://js.stripe.com https://*.js.stripe.com",
+        "frame-src": "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+        "connect-src": "https://api.stripe.com",
+        "img-src": "https://*.stripe.com",
+    },
+)
 _DECIMALS: Final = {"ISK": 2, "UGX": 2}
 """Currencies that Stripe counts in hundredths although they have no smaller unit, always in whole ones."""
 
@@ -54,6 +66,7 @@ T = TypeVar("T")
 
 class Stripe:
     name = NAME
+    script = _SCRIPT
 
     def __init__(self, secret_key: str, webhook_secret: str, publishable_key: str, base_url: str) -> None:
         self._webhook_secret = webhook_secret
@@ -77,7 +90,7 @@ class Stripe:
                 "metadata": {"payment_id": payment.id, "booking_id": payment.booking_id},
             }
             intent = await _answer(self._client.v1.payment_intents.create_async(asked, _key(f"intent:{payment.id}")))
-        return Order(intent["id"], client_secret=intent["client_secret"], public_key=self._publishable_key)
+        return Order(intent["id"], pay_path(payment), intent["client_secret"], self._publishable_key)
 
     async def look(self, payment: Payment) -> Standing:
         if not payment.provider_order_id:

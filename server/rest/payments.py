@@ -44,8 +44,8 @@ class Pretence(Body):
 class PaymentStart(TypedDict):
     """A payment that has begun. `expires_at` is until when the seats wait for the money.
 
-    The customer pays at `checkout_url`, relative to this server's own address; where that is null, in a page of the
-    client's own, with the provider's script, `public_key`, and with Stripe `client_secret`.
+    The customer pays at `checkout_url`, relative to this server's own address, or in a page of the client's own, with
+    the provider's script, `public_key`, and with Stripe `client_secret`.
     """
 
     payment_id: Uuid
@@ -55,7 +55,7 @@ class PaymentStart(TypedDict):
     amount: Money
     currency: str
     expires_at: Time
-    checkout_url: str | None
+    checkout_url: str
     client_secret: NotRequired[str]
     public_key: NotRequired[str]
 

@@ -1,6 +1,6 @@
 // One booking: the pass, what it cost, what happened to it, and the way out. It changes while one looks.
 
-import { get, ProblemError } from "../api.js";
+import { get, post, ProblemError } from "../api.js";
 import { bill } from "../bill.js";
 import { cancellation, quote, why } from "../booking/cancellation.js";
 import { history } from "../booking/history.js";
@@ -9,13 +9,16 @@ import { waiting } from "../booking/waiting.js";
 import { h, say, skeleton } from "../dom.js";
 import { clockTime, longDay, moment, money, t } from "../i18n.js";
 import { listen } from "../live/mine.js";
-import { comesFromPaying } from "../payment.js";
+import { comesFromPaying, proofOfPaying } from "../payment.js";
 import { art } from "./lobby.js";
 
 const ENDS = { confirmed: "waiting.confirmed", expired: "waiting.too_late", cancelled: "waiting.cancelled" };
 
 export async function show(main, [id]) {
   const done = skeleton(main, 2);
+  // The provider's own word comes as well; who brings a proof need not wait for it. What it led to is seen below.
+  const proof = proofOfPaying();
+  if (proof) await post(`/bookings/${id}/confirm`, proof).catch((error) => { if (!(error instanceof ProblemError)) throw error; });
   const booking = await get(`/bookings/${id}`);
   done();
   const page = new BookingPage(main, booking);

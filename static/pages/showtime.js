@@ -1,6 +1,6 @@
 // Choosing seats: the live map, the own hold with its countdown, and the way to the till.
 
-import { accessToken, call, distrust, get, post, ProblemError, somebody } from "../api.js";
+import { accessToken, call, distrust, get, me, onSession, post, ProblemError, somebody } from "../api.js";
 import { rules } from "../bill.js";
 import { h, s, say, skeleton, toast } from "../dom.js";
 import { clockTime, listed, longDay, money, t } from "../i18n.js";
@@ -58,7 +58,16 @@ class Visit {
       onState: (state) => this.connection(state),
       onMoved: () => { clearTimeout(this.asking); this.asking = setTimeout(() => this.moved(), ASK_AGAIN_MS * Math.random()); },
     });
+    this.person = me()?.id;
+    this.deaf = onSession(() => this.recognised());
     this.drawCart();
+  }
+
+  // Who signs in, here or in another window, brings along what is held, and the socket has to know.
+  recognised() {
+    const person = me()?.id;
+    if (person !== this.person && this.channel.ready) this.channel.signIn();
+    this.person = person;
   }
 
   // Another time or hall: who stands at the till is told there, and everybody else sees the page as it is now.
@@ -80,6 +89,7 @@ class Visit {
     this.left = true;
     clearTimeout(this.asking);
     this.ring?.stop();
+    this.deaf();
     this.channel.close();
   }
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,9 +123,9 @@ def environment() -> dict[str, str]:
     return {}
 
 
-@pytest.fixture
-async def own_program(environment: dict[str, str]) -> AsyncIterator[Program]:
-    """A server of this test's own, which it may restart."""
+@asynccontextmanager
+async def running(environment: dict[str, str]) -> AsyncIterator[Program]:
+    """A server with these settings."""
     program = Program(**environment)
     program.start()
     try:
@@ -133,6 +134,13 @@ async def own_program(environment: dict[str, str]) -> AsyncIterator[Program]:
     finally:
         program.stop()
         shutil.rmtree(program.folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def own_program(environment: dict[str, str]) -> AsyncIterator[Program]:
+    """A server of this test's own, which it may restart."""
+    async with running(environment) as program:
+        yield program
 
 
 async def _until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

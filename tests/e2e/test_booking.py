@@ -45,25 +45,37 @@ async def test_a_code_takes_its_part_off_and_the_bill_says_so(house: House, visi
 
 
 async def test_a_guest_at_the_till_signs_in_and_the_seats_come_along(house: House, visitor: Visitor):
-    dora = {"email": "dora@example.com", "password": "correct horse battery", "display_name": "Dora"}
-    async with aiohttp.ClientSession() as session, session.post(f"{house.url}/api/v1/auth/register", json=dora) as made:
-        assert made.status == 201, await made.text()
     page = await visitor(viewport={"width": 390, "height": 900})
     await to_the_till(page, house)
     assert await barriers(page) == []
     assert await fits(page)
-    map_url, seats = page.url, await page.locator(".till .bill").inner_text()
+    map_url, bill = page.url, await page.locator(".till .bill").inner_text()
     await page.get_by_role("link", name="I have an account").click()
-    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    await page.get_by_label("E-mail").fill(dora["email"])
-    await page.get_by_label("Password").fill(dora["password"])
-    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await sign_in(page, house, "dora@example.com")
     await expect(page.get_by_role("heading", name="Your 2 seats")).to_be_visible()
     assert page.url == map_url
     await page.get_by_role("button", name="Go to payment").click()
     await expect(page.get_by_role("heading", name="Your order")).to_be_visible()
     await expect(page.get_by_label("E-mail")).to_have_count(0)
-    assert await page.locator(".till .bill").inner_text() == seats
+    assert await page.locator(".till .bill").inner_text() == bill
+
+
+async def test_who_signs_in_in_another_window_goes_on_with_the_same_seats_in_this_one(house: House, visitor: Visitor):
+    page = await visitor()
+    await open_map(page, house.url, house.late_showtime())
+    await page.get_by_role("button", name="Best available").click()
+    await expect(page.get_by_role("heading", name="Your 2 seats")).to_be_visible()
+    other = await page.context.new_page()
+    await other.goto(f"{house.url}/sign-in")
+    await sign_in(other, house, "edna@example.com")
+    await expect(other.get_by_role("button", name="Sign out")).to_be_visible()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Your 2 seats")).to_be_visible()
+    await page.get_by_role("button", name="Go to payment").click()
+    await expect(page.get_by_role("heading", name="Your order")).to_be_visible()
+    await expect(page.get_by_label("E-mail")).to_have_count(0)
+    await page.get_by_role("button", name="Continue").click()
+    await expect(page.get_by_role("button", name="Pay ")).to_be_visible()
 
 
 async def test_the_till_says_what_comes_back_when_somebody_changes_their_mind(house: House, visitor: Visitor):
@@ -148,6 +160,20 @@ async def to_the_till(page: Page, house: House) -> None:
     await expect(page.get_by_role("heading", name="Your 2 seats")).to_be_visible()
     await page.get_by_role("button", name="Go to payment").click()
     await expect(page.get_by_role("heading", name="Your order")).to_be_visible()
+
+
+async def sign_in(page: Page, house: House, email: str) -> None:
+    """With an account that was made elsewhere."""
+    account = {"email": email, "password": "correct horse battery", "display_name": "Some Body"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{house.url}/api/v1/auth/register", json=account) as made,
+    ):
+        assert made.status == 201, await made.text()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    await page.get_by_label("E-mail").fill(email)
+    await page.get_by_label("Password").fill(account["password"])
+    await page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 async def buy_two(page: Page, house: House) -> None:

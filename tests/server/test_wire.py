@@ -30,8 +30,8 @@ def test_every_refusal_has_a_status_and_a_sentence() -> None:
 
 
 def test_every_command_of_a_client_has_an_answer() -> None:
-    later = {commands.Expire}
-    assert set(_RULES) - later == set(wire._ANSWERS)
+    of_ours = {commands.Expire, commands.TakeOverHold}
+    assert set(_RULES) - of_ours == set(wire._ANSWERS)
 
 
 @pytest.mark.parametrize(

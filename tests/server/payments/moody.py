@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from persistence.payments import Payment
-from server.payments.provider import News, Order, Provider, ProviderDown, ProviderRefused, Standing
+from server.payments.provider import News, Order, Provider, ProviderDown, ProviderRefused, Script, Standing
 
 
 @dataclass
@@ -20,6 +20,10 @@ class Moody:
     @property
     def name(self) -> str:
         return self.other.name
+
+    @property
+    def script(self) -> Script | None:
+        return self.other.script
 
     def order_id(self, payment: Payment) -> str:
         return self.other.order_id(payment)

@@ -94,7 +94,7 @@ async def till(database_url: str, bank: tuple[RazorpayStandIn, str]) -> AsyncIte
 async def test_a_payment_is_signed_confirmed_captured_and_returned_in_part(till: Till) -> None:
     ana = till.counter.person()
     booked, started = await till.started(ana, "A1", "A2")
-    assert (started["public_key"], started["checkout_url"]) == (KEY_ID, None)
+    assert (started["public_key"], started["checkout_url"]) == (KEY_ID, f"/pay/{started['payment_id']}")
     order = till.bank.orders[started["provider_order_id"]]
     assert (order["amount"], order["receipt"]) == (booked["total"]["amount"], started["payment_id"])
     paid = till.bank.pay(order["id"])

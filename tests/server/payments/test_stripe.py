@@ -2,10 +2,6 @@
 
 import asyncio
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -23,43 +19,22 @@ from server.payments.provider import BadSignature, ProviderDown, ProviderRefused
 from server.payments.stripe import Stripe, from_stripe, to_stripe
 from tests.server.house import House, open_house
 from tests.server.payments.desk import pause
+from tests.server.payments.stripe_stand_in import (
+    DECLINED_CARD,
+    GOOD_CARD,
+    SECRET_KEY,
+    SETTINGS,
+    WEBHOOK_SECRET,
+    pay,
+    running,
+)
 from tests.server.rest.cinema import Counter, Person, expect, fresh_key, open_counter
-
-SECRET_KEY = "sk_test_marquee"
-WEBHOOK_SECRET = "whsec_only_for_tests"
-GOOD_CARD, DECLINED_CARD = "4242424242424242", "4000000000000341"
-START_SECONDS_MAX = 60
 
 
 @pytest.fixture(scope="module")
 def stand_in() -> Iterator[str]:
-    """The address of a running stand-in."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "localstripe", "--port", str(port), "--from-scratch"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONWARNINGS": "ignore"},
-    )  # fmt: skip
-    try:
-        _wait_for(process, port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS_MAX
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert process.poll() is None, "the stand-in has ended"
-            assert time.monotonic() < deadline, "the stand-in does not start"
-            time.sleep(0.05)
-        else:
-            return
+    with running() as url:
+        yield url
 
 
 @dataclass
@@ -77,18 +52,7 @@ class Till:
         return booked, await expect(await who.post("/payments/orders", asked, key=fresh_key()), 201)
 
     async def pays(self, started: dict[str, Any], card: str = GOOD_CARD) -> dict[str, Any]:
-        """What the provider's script does in the customer's browser."""
-        number = {"number": card, "exp_month": "12", "exp_year": "2040", "cvc": "123"}
-        method = await self.asks("payment_methods", type="card", **{f"card[{k}]": v for k, v in number.items()})
-        order_id = started["provider_order_id"]
-        await self.asks(f"payment_intents/{order_id}", payment_method=method["id"])
-        return await self.asks(f"payment_intents/{order_id}/confirm")
-
-    async def asks(self, path: str, **fields: str) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {SECRET_KEY}"}
-        async with self.session.post(f"{self.url}/v1/{path}", data=fields, headers=headers) as answer:
-            told: dict[str, Any] = await answer.json()
-            return told
+        return await pay(self.session, self.url, started["provider_order_id"], card)
 
     async def returns(
         self, who: Person, booked: dict[str, Any], started: dict[str, Any], status: int
@@ -113,14 +77,10 @@ class Till:
 
 @pytest.fixture
 async def till(database_url: str, stand_in: str) -> AsyncIterator[Till]:
-    settings = {
-        "payment_provider": "stripe",
-        "stripe_secret_key": SECRET_KEY,
-        "stripe_webhook_secret": WEBHOOK_SECRET,
-        "stripe_publishable_key": "pk_test_marquee",
-        "stripe_base_url": stand_in,
-    }
-    async with open_house(database_url, **settings) as house, aiohttp.ClientSession() as session:
+    async with (
+        open_house(database_url, **SETTINGS, stripe_base_url=stand_in) as house,
+        aiohttp.ClientSession() as session,
+    ):
         hook = {"url": str(house.client.make_url("/api/v1/payments/webhook/stripe")), "secret": WEBHOOK_SECRET}
         async with session.post(f"{stand_in}/_config/webhooks/marquee", json=hook) as answer:
             assert answer.status == 200
@@ -133,7 +93,7 @@ async def test_a_payment_is_authorised_confirmed_taken_and_returned_in_part(till
     booked, started = await till.started(ana, "A1", "A2")
     total = booked["total"]["amount"]
     assert started["client_secret"].startswith(started["provider_order_id"])
-    assert (started["public_key"], started["checkout_url"]) == ("pk_test_marquee", None)
+    assert (started["public_key"], started["checkout_url"]) == ("pk_test_marquee", f"/pay/{started['payment_id']}")
     assert (await till.returns(ana, booked, started, 402))["code"] == "payment_not_captured"
     assert (await till.pays(started))["status"] == "requires_capture"
     assert await till.standing(started) == ("authorised", total, 0)
@@ -242,3 +202,38 @@ async def _until(till: Till, query: str, *values: object) -> None:
     async with asyncio.timeout(60):
         while not await till.house.app[POOL].fetchval(query, *values):
             await asyncio.sleep(0.05)
+
+
+async def test_the_page_to_pay_at_runs_stripes_script_and_no_other_page_may(till: Till, monkeypatch: Any) -> None:
+    ana, client = till.counter.person(), till.house.client
+    booked, started = await till.started(ana, "A1", "A2")
+    page = await client.get(started["checkout_url"], headers={"Accept-Language": "de"})
+    text, policy = await page.text(), page.headers["Content-Security-Policy"]
+    assert page.status == 200
+    for part in ("The Long Night", "A1 und A2", "1.085,60", "https://js.stripe.com/v3/", 'data-key="pk_test_marquee"',
+        f'data-secret="{started["client_secret"]}"', f'data-back="/bookings/{booked["id"]}"'):  # fmt: skip
+        assert part in text, part
+    assert "script-src 'self' https://js.stripe.com" in policy
+    assert "connect-src 'self' https://api.stripe.com" in policy
+    assert "unsafe-inline" not in policy
+    assert page.headers.getall("Content-Security-Policy") == [policy]
+    assert page.headers.getall("Cross-Origin-Opener-Policy") == ["same-origin-allow-popups"]
+    elsewhere = await client.get("/bookings/x")
+    assert "stripe" not in elsewhere.headers["Content-Security-Policy"]
+    assert elsewhere.headers.getall("Cross-Origin-Opener-Policy") == ["same-origin"]
+    assert (await client.get(f"/pay/{mint(0)}")).status == 404
+    assert (await client.get(f"/pay/{started['provider_order_id']}")).status == 404
+
+    async def down(*_: object) -> None:
+        raise ProviderDown("cut")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(Stripe, "look", down)
+        away = await client.get(started["checkout_url"])
+        assert (away.status, away.headers["Retry-After"]) == (503, "1")
+        assert "Nothing was charged" in await away.text()
+    await till.pays(started)
+    await till.returns(ana, booked, started, 200)
+    paid = await (await client.get(started["checkout_url"])).text()
+    assert "There is nothing left to pay here." in paid
+    assert "<script" not in paid
