@@ -7,6 +7,7 @@ overlaps is harmless by the client's rule.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -101,7 +102,7 @@ class Hub:
         self._people: dict[str, dict[Watcher, None]] = {}
         self._personal: dict[tuple[str, str], SeatMap] = {}
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
-        self._next: list[Room] = []
+        self._next: deque[Room] = deque()
         self._sweep: Handle | None = None
         self._window = 0
         self._busy = 0
@@ -270,9 +271,14 @@ class Hub:
         return min(max(self.limits.tick_ms_min, needed), self.limits.tick_ms_max)
 
     def _speak_all(self) -> None:
-        rooms, self._next = self._next, []
-        for room in rooms:
-            self._speak(room)
+        while self._next:
+            room = self._next.popleft()
+            try:
+                self._speak(room)
+            except Exception:
+                if self._next:  # what is wrong with one room is not to be borne by the others
+                    asyncio.get_running_loop().call_soon(self._speak_all)
+                raise
 
     def _speak(self, room: Room) -> None:
         room.due = None

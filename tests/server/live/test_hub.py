@@ -130,6 +130,32 @@ async def test_the_tick_widens_when_a_delivery_turns_out_to_take_longer(monkeypa
     assert ticks == sorted(ticks)
 
 
+async def test_what_is_wrong_with_one_room_is_not_borne_by_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, heard = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _loop, context: heard.append(context["exception"]))
+    houses = [House(), House()]
+    houses[1].hub = houses[1].story.hub = houses[0].hub
+    other = "01890000-0000-7000-8000-00000000beef"
+    monkeypatch.setattr(houses[1].story, "state", replace(houses[1].story.state, showtime_id=other))
+    screens = [(await house.join())[1] for house in houses]
+    for screen in screens:
+        screen.read()
+    news, spoilt = frames.news, iter([True])
+
+    def sometimes(*what: Any) -> bytes:
+        if next(spoilt, False):
+            raise ValueError("spoilt")
+        return news(*what)
+
+    monkeypatch.setattr(frames, "news", sometimes)
+    houses[0].clock.advance(1_000)
+    for house in houses:
+        house.story.hold("A1")
+    await turns()
+    assert [str(error) for error in heard] == ["spoilt"]
+    assert [kinds(screen.read()) for screen in screens] == [[], ["delta"]]
+
+
 async def test_a_frame_is_encoded_once_and_a_snapshot_once_per_version(monkeypatch: pytest.MonkeyPatch) -> None:
     house = House()
     encoded: list[object] = []
