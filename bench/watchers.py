@@ -5,6 +5,7 @@ whole frames is put together as usual. Every watcher's version must go up withou
 """
 
 import array
+import gc
 import multiprocessing
 import select
 import socket
@@ -179,6 +180,7 @@ class _Watch:
 
 
 def _watch(pipe: Connection, port: int, path: str, count: int) -> None:
+    gc.disable()  # its pauses would be counted as the server's
     watch = _Watch(port, path, count)
     watch.seen.join_seconds = watch.join()
     pipe.send(watch.seen.join_seconds)
