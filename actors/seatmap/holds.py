@@ -133,14 +133,20 @@ def release_hold(state: SeatMap, c: ReleaseHold, now: Instant) -> Decision:
 
 
 def take_over_hold(state: SeatMap, c: TakeOverHold, _now: Instant) -> Decision:
-    """In one turn, so that nobody comes between; what is too much for the one who takes it stays where it is."""
+    """In one turn, so that nobody comes between; what is too much for the one who takes it stays where it is.
+
+    The log knows the new hold from now on only: it keeps no more renewals than end within the old one's longest life.
+    """
     hold = state.holds.get(c.hold_id)
     if hold is None or hold.owner != c.of:
         return Refused(Refusal.HOLD_EXPIRED)
     if no := _over_limit(state, c.cause, len(hold.lines)):
         return no
+    terms = state.terms
+    room = hold.first_held_at + terms.hold_seconds_max * 1_000 - hold.expires_at
+    renewals = min(hold.renewals_left, room // (terms.hold_seconds * 1_000))
     taken = SeatsHeld(
-        c.new_hold_id, c.cause.actor_id, hold.lines, hold.expires_at, hold.renewals_left, hold.next_to_each_other
+        c.new_hold_id, c.cause.actor_id, hold.lines, hold.expires_at, max(0, renewals), hold.next_to_each_other
     )
     return Accepted((HoldReleased(hold.id, hold.owner, hold.seats), taken))
 

@@ -86,6 +86,20 @@ def test_nobody_takes_over_a_hold_for_longer_than_it_lasted():
         599s  ana  adopt h1 h2 gus      -> hold_released seats_held(A1)
         600s  bob  hold h3 A1           -> seats_held(A1)
     """)
+    check("""
+        0s     gus  hold h1 A1          -> seats_held(A1)
+        598s   ana  adopt h1 h2 gus     -> hold_released seats_held(A1)
+        599s   ana  renew h2            -> hold_renewed
+        1198s  ana  renew h2            -> renew_limit
+        1199s  bob  hold h3 A1          -> seats_held(A1)
+    """)
+    check("""
+        0s    gus  hold h1 A1           -> seats_held(A1)
+        300s  gus  renew h1             -> hold_renewed
+        899s  ana  adopt h1 h2 gus      -> hold_released seats_held(A1)
+        899s  ana  renew h2             -> renew_limit
+        900s  bob  hold h3 A1           -> seats_held(A1)
+    """)
 
 
 def test_a_hold_is_renewed_twice_and_never_past_twenty_minutes():
