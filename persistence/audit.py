@@ -6,7 +6,7 @@ head while it rewrites, which makes an append wait for a moment.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -25,7 +25,7 @@ from persistence.database import Pool, open_pool
 from persistence.journal import LayoutCache
 from persistence.layouts import StoredLayouts
 from persistence.moments import instant
-from persistence.projections import Changes, as_plain, changes, is_projected, showtime_row
+from persistence.projections import Changes, changes, is_projected, showtime_row
 from persistence.recovery import LogDamaged, pages, read_on
 
 LAYOUTS_KEPT_MAX: Final = 256
@@ -222,14 +222,12 @@ async def _verify_showtime(connection: Any, layouts: Layouts, showtime_id: str, 
     ledger = _indexed(await connection.fetch(statements.POSTINGS, showtime_id), "ref")
     showtime = await connection.fetchrow(statements.SHOWTIME, showtime_id)
     report.bookings += len(expected.bookings)
-    expected_bookings = [{k: v for k, v in row.items() if k != "at"} for row in as_plain(expected.bookings)]
+    expected_bookings = [{k: v for k, v in row.items() if k != "at"} for row in _plain(expected.bookings)]
     differences += _compared(showtime_id, "booking", _indexed(expected_bookings, "booking_id"), bookings)
-    differences += _compared(
-        showtime_id, "booking_seat", _indexed(as_plain(expected.seats), "booking_id", "seat"), seats
-    )
-    differences += _compared(showtime_id, "daily_sales", _indexed(as_plain(expected.sales), "day", "currency"), sales)
+    differences += _compared(showtime_id, "booking_seat", _indexed(_plain(expected.seats), "booking_id", "seat"), seats)
+    differences += _compared(showtime_id, "daily_sales", _indexed(_plain(expected.sales), "day", "currency"), sales)
     from_log = {ref: row for ref, row in ledger.items() if row["version"] is not None}
-    differences += _compared(showtime_id, "ledger", _indexed(as_plain(expected.postings), "ref"), from_log)
+    differences += _compared(showtime_id, "ledger", _indexed(_plain(expected.postings), "ref"), from_log)
     for job in expected.jobs:
         found = jobs.get(job.dedupe_key)
         if found is None or found["topic"] != job.topic or _other(found["payload"], job.payload):
@@ -251,7 +249,7 @@ def _compared_showtime(state: SeatMap, showtime: Mapping[str, Any] | None) -> It
     if showtime is None:
         yield Difference(state.showtime_id, "showtime", "a row in the catalogue", "none")
         return
-    (expected,) = as_plain([showtime_row(state)])
+    (expected,) = _plain([showtime_row(state)])
     current = showtime["version"] == state.version
     for name, value in expected.items():
         if name not in ("version", "free_seats") and value != showtime[name]:
@@ -299,6 +297,11 @@ def _compared(
         for name, value in want.items():
             if have[name] != value:
                 yield Difference(showtime_id, f"{where} {name}", f"{value!r}", f"{have[name]!r}")
+
+
+def _plain(rows: Iterable[Any]) -> list[Mapping[str, Any]]:
+    """Rows as the database has them, by column."""
+    return [{name: getattr(row, name) for name in row.__slots__} for row in rows]
 
 
 def _indexed(rows: Sequence[Mapping[str, Any]], *key: str) -> dict[tuple[str, ...], Mapping[str, Any]]:

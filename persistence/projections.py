@@ -5,9 +5,9 @@ Pure: rows follow from a state and the records that led to it. The journal write
 records, `rebuild` writes them from the whole log, and `verify` compares; all three call the same function.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from actors.seatmap import events as e
 from actors.seatmap.events import Line, Record
@@ -288,8 +288,3 @@ def _sales_rows(before: SeatMap | None, showtime_id: str, records: Sequence[Reco
             case e.RefundDecided(amount=amount, currency=currency):
                 add(record.at, currency, 0, 0, amount, 0, amount)
     return tuple(SalesRow(day, showtime_id, currency, *sums) for (day, currency), sums in sorted(days.items()))
-
-
-def as_plain(rows: Iterable[Any]) -> list[Mapping[str, Any]]:
-    """Rows as the database has them, by column."""
-    return [{name: getattr(row, name) for name in row.__slots__} for row in rows]

@@ -301,13 +301,13 @@ class Hub:
         room.spoke_at = self._clock.now()
         members, size = room.members, self.limits.slice_sockets
         if len(members) <= size:
-            self._offer(members, frame, own)
+            self._offer_timed(members, frame, own)
             return
         room.passing = True
         call_soon = asyncio.get_running_loop().call_soon
 
         def go_on(begin: int) -> None:
-            self._offer(members[begin : begin + size], frame, own)
+            self._offer_timed(members[begin : begin + size], frame, own)
             if begin + size < len(members):
                 call_soon(go_on, begin + size)
             else:
@@ -317,7 +317,8 @@ class Hub:
 
         go_on(0)
 
-    def _offer(self, watchers: Sequence[Watcher], frame: bytes, own: Mapping[Watcher, bytes]) -> None:
+    def _offer_timed(self, watchers: Sequence[Watcher], frame: bytes, own: Mapping[Watcher, bytes]) -> None:
+        """Offer, and learn what a delivery takes here and now."""
         if len(watchers) < MEASURED_SOCKETS_MIN:
             _offer(watchers, frame, own)
             return
