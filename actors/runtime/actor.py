@@ -6,6 +6,7 @@ Everybody who still waits gets an honest answer, and the supervisor hears why.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Generic, TypeVar
@@ -20,7 +21,7 @@ class ActorDied(WorldFailure):
     """The actor stopped because of a fault of ours; it is rebuilt from the log for the next message."""
 
 
-class Actor(Generic[M]):
+class Actor(ABC, Generic[M]):
     """Subclasses say what a turn is and how a message is told that nobody will answer it."""
 
     def __init__(self, messages_max: int) -> None:
@@ -32,12 +33,13 @@ class Actor(Generic[M]):
         self._on_exit: Callable[[BaseException | None], None] = lambda _why: None
         self._work: asyncio.Task[None] | None = None
 
+    @abstractmethod
     def turn(self, batch: Sequence[M]) -> None:
         """Deal with these messages and call `turned`, now or later. What it raises ends the actor."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, message: M, why: BaseException) -> None:
-        raise NotImplementedError
+        """Tell a message that nobody will deal with it."""
 
     def run(self, on_exit: Callable[[BaseException | None], None]) -> None:
         """Start taking turns. `on_exit` hears None after `stop`, else what ended the actor."""
