@@ -28,6 +28,7 @@ __all__ = [
     "Clock",
     "Deposed",
     "Draining",
+    "Enclosure",
     "Handle",
     "Journal",
     "JournalDown",
@@ -66,6 +67,16 @@ class Loaded:
     """The newest of what `refuse` kept, oldest first; `REFUSALS_LOADED_MAX` of them when there may be more."""
 
 
+class Enclosure:
+    """What somebody sends along with a command and what is no fact of the log: it holds personal data, or it belongs
+    to other books. It is stored together with the records that the command causes, or not at all.
+
+    Only who sends it and the journal know what it is.
+    """
+
+    __slots__ = ()
+
+
 Stored = Callable[[Exception | None], None]
 """Hears what became of an append. It must not raise."""
 
@@ -77,8 +88,12 @@ class Journal(Protocol):
         """Raise the epoch, then read snapshot and tail. UnknownShowtime, JournalDown."""
         ...
 
-    def store(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored) -> None:
-        """Store records that lead from `before` to `after`, then call `stored` once, perhaps at once.
+    def store(
+        self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored,
+        enclosures: Sequence[Enclosure] = (),
+    ) -> None:  # fmt: skip
+        """Store records that lead from `before` to `after`, with what came along, then call `stored` once, perhaps at
+        once.
 
         It hears None, or Deposed, Rejected, Overloaded, JournalDown: then nothing is stored, except after JournalDown,
         where only the log knows.

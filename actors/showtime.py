@@ -12,7 +12,17 @@ from functools import partial
 from typing import Final
 
 from actors.limits import Limits
-from actors.ports import REFUSALS_LOADED_MAX, Clock, Handle, Journal, Loaded, Publisher, Rejected, WorldFailure
+from actors.ports import (
+    REFUSALS_LOADED_MAX,
+    Clock,
+    Enclosure,
+    Handle,
+    Journal,
+    Loaded,
+    Publisher,
+    Rejected,
+    WorldFailure,
+)
 from actors.runtime.actor import Actor
 from actors.seatmap.commands import ActorKind, Cause, Command, Expire
 from actors.seatmap.events import Event, Record
@@ -44,12 +54,13 @@ Answer = Callable[[Reply | BaseException], None]
 
 
 class Envelope:
-    """A command on its way, with the place where its answer goes. Answers once."""
+    """A command on its way, with what came along and the place where its answer goes. Answers once."""
 
-    __slots__ = ("_answer", "command")
+    __slots__ = ("_answer", "command", "enclosure")
 
-    def __init__(self, command: Command, answer: Answer | None) -> None:
+    def __init__(self, command: Command, answer: Answer | None, enclosure: Enclosure | None = None) -> None:
         self.command = command
+        self.enclosure = enclosure
         self._answer = answer
 
     def answer(self, reply: Reply | BaseException) -> None:
@@ -71,6 +82,7 @@ class Judgement:
 
     state: SeatMap
     records: list[Record]
+    enclosures: list[Enclosure]
     replies: list[Told]
     refused: dict[str, tuple[int, Refused]]
 
@@ -119,9 +131,9 @@ class ShowtimeActor(Actor[Envelope]):
             return None
         return [self._trail[index] for index in range(len(self._trail) - missing, len(self._trail))]
 
-    def post(self, command: Command, answer: Answer) -> None:
+    def post(self, command: Command, answer: Answer, enclosure: Enclosure | None = None) -> None:
         """Put a command into the mailbox; `answer` is called once. Overloaded, Draining, or how the actor died."""
-        self.mailbox.put(Envelope(command, answer))
+        self.mailbox.put(Envelope(command, answer, enclosure))
 
     def turn(self, batch: Sequence[Envelope]) -> None:
         now = self.busy_at = self._clock.now()
@@ -161,7 +173,7 @@ class ShowtimeActor(Actor[Envelope]):
         judged = self._judge(batch, now, past)
         if judged.records:
             stored = partial(self._stored, batch, judged, now)
-            self._journal.store(self.epoch, self._durable, judged.state, judged.records, stored)
+            self._journal.store(self.epoch, self._durable, judged.state, judged.records, stored, judged.enclosures)
         else:
             self._conclude(judged, now)
 
@@ -201,7 +213,7 @@ class ShowtimeActor(Actor[Envelope]):
 
     def _judge(self, batch: Sequence[Envelope], now: Instant, past: Past) -> Judgement:
         """Synchronous from beginning to end: nothing can come between the check and the use."""
-        judged = Judgement(self._durable, [], [], {})
+        judged = Judgement(self._durable, [], [], [], {})
         if now >= self._durable.deadline:
             self._record(judged, due(self._durable, now), CLOCKWORK, now)
         for envelope in batch:
@@ -216,6 +228,8 @@ class ShowtimeActor(Actor[Envelope]):
             records: tuple[Record, ...] = ()
             if isinstance(decision, Accepted):
                 records = self._record(judged, decision.events, command.cause, now)
+                if records and envelope.enclosure is not None:
+                    judged.enclosures.append(envelope.enclosure)
             elif command.cause.retryable:
                 judged.refused[command.cause.command_id] = (command.cause.intent, decision)
             judged.replies.append((envelope, decision, records))

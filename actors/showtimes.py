@@ -15,6 +15,7 @@ from actors.limits import Limits
 from actors.ports import (
     Clock,
     Draining,
+    Enclosure,
     Handle,
     Journal,
     Loaded,
@@ -104,14 +105,14 @@ class Showtimes:
             raise UnknownShowtime(showtime_id)
         return await self._registry.get(showtime_id)
 
-    async def ask(self, showtime_id: str, command: Command) -> Reply:
+    async def ask(self, showtime_id: str, command: Command, enclosure: Enclosure | None = None) -> Reply:
         """Send a command and wait for its durable outcome. Raises what `ports` names; nothing is retried."""
         future: asyncio.Future[Reply] = self._loop.create_future()
         actor = self._registry.resident(showtime_id) or await self.actor(showtime_id)
         try:
-            actor.post(command, partial(_settle, future))
+            actor.post(command, partial(_settle, future), enclosure)
         except Draining:  # it fell asleep between finding it and writing to it
-            (await self.actor(showtime_id)).post(command, partial(_settle, future))
+            (await self.actor(showtime_id)).post(command, partial(_settle, future), enclosure)
         return await future
 
     async def locate(self, hold_or_booking_id: str) -> str:

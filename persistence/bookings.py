@@ -1,9 +1,8 @@
 """Reading bookings: the rows that the journal keeps beside the log, with film, theatre and start of their showtimes.
 
-Who a booking is for is written here too, because personal data never enters the log.
+Whom a booking is for is beside the log, because personal data never enters it.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,24 +16,12 @@ from persistence import codec
 from persistence.database import Executor
 from persistence.moments import instant, moment
 
-BOOKED_BY_MS: Final = 3_600_000
-CONTACT_LOOKED_AT_MS: Final = 2 * 86_400_000
-"""A contact is written down before its booking, which follows at once or never."""
-
 
 @dataclass(frozen=True, slots=True)
 class Contact:
     email: str
     name: str
     phone: str
-
-
-@dataclass(frozen=True, slots=True)
-class GivenContact:
-    booking_id: str
-    account_id: str
-    contact: Contact
-    at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,37 +250,6 @@ async def theatre_of(connection: Executor, showtime_id: str) -> str | None:
         "SELECT c.theatre_id FROM showtime s JOIN screen c ON c.id = s.screen_id WHERE s.id = $1", showtime_id
     )
     return None if found is None else str(found)
-
-
-async def put_contacts(connection: Executor, given: Sequence[GivenContact]) -> None:
-    """Remember whom bookings are for. The first contact of each stays."""
-    contacts = [each.contact for each in given]
-    await connection.execute(
-        """
-        INSERT INTO booking_contact (booking_id, account_id, email, name, phone, created_at)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-        ON CONFLICT (booking_id) DO NOTHING
-        """,
-        [each.booking_id for each in given], [each.account_id for each in given],
-        [contact.email for contact in contacts], [contact.name for contact in contacts],
-        [contact.phone for contact in contacts], [moment(each.at) for each in given],
-    )  # fmt: skip
-
-
-async def forget_contact(connection: Executor, booking_id: str) -> None:
-    """The booking came to nothing."""
-    await connection.execute("DELETE FROM booking_contact WHERE booking_id = $1", booking_id)
-
-
-async def forget_contacts_of_nothing(connection: Executor, now: Instant) -> None:
-    """Those of bookings that never came to be because we stopped just then."""
-    await connection.execute(
-        """
-        DELETE FROM booking_contact c WHERE created_at BETWEEN $1 AND $2
-            AND NOT EXISTS (SELECT FROM booking b WHERE b.booking_id = c.booking_id)
-        """,
-        moment(now - CONTACT_LOOKED_AT_MS), moment(now - BOOKED_BY_MS),
-    )  # fmt: skip
 
 
 async def contact(connection: Executor, booking_id: str) -> Contact | None:

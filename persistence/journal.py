@@ -19,6 +19,7 @@ from actors.ids import is_uuid
 from actors.ports import (
     Clock,
     Deposed,
+    Enclosure,
     JournalDown,
     Layouts,
     Loaded,
@@ -86,17 +87,21 @@ class Unsafe(JournalDown):
 class _Pending:
     """One append on its way."""
 
-    __slots__ = ("after", "asked_at", "before", "epoch", "failure", "records", "rows", "showtime_id", "stored")
+    __slots__ = (
+        "after", "asked_at", "before", "enclosures", "epoch", "failure", "records", "rows", "showtime_id", "stored"
+    )  # fmt: skip
 
     def __init__(
-        self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored, asked_at: float
-    ) -> None:
+        self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored,
+        enclosures: Sequence[Enclosure], asked_at: float,
+    ) -> None:  # fmt: skip
         self.showtime_id = before.showtime_id
         self.epoch = epoch
         self.before = before
         self.after = after
         self.records = records
         self.rows: Sequence[codec.Row] = [codec.encode(record) for record in records]
+        self.enclosures = enclosures
         self.stored: Stored | None = stored
         self.failure: Exception | None = None
         self.asked_at = asked_at
@@ -180,7 +185,10 @@ class PgJournal:
             self._connection is not None, self._rows_queued, lag, self._commits, self._rows, self._commit_seconds
         )
 
-    async def append(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record]) -> None:
+    async def append(
+        self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record],
+        enclosures: Sequence[Enclosure] = (),
+    ) -> None:  # fmt: skip
         """`store` for somebody who waits. Deposed, Rejected, Overloaded, JournalDown."""
         done: asyncio.Future[None] = self._loop.create_future()
 
@@ -192,10 +200,13 @@ class PgJournal:
             else:
                 done.set_exception(failure)
 
-        self.store(epoch, before, after, records, stored)
+        self.store(epoch, before, after, records, stored, enclosures)
         await done
 
-    def store(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored) -> None:
+    def store(
+        self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored,
+        enclosures: Sequence[Enclosure] = (),
+    ) -> None:  # fmt: skip
         if self._connection is None or self._closing:
             stored(JournalDown("the journal is not connected"))
             return
@@ -205,7 +216,7 @@ class PgJournal:
         assert records[0].version == before.version + 1, (records[0].version, before.version)
         assert records[-1].version == after.version, (records[-1].version, after.version)
         try:
-            pending = _Pending(epoch, before, after, records, stored, self._clock.monotonic())
+            pending = _Pending(epoch, before, after, records, stored, enclosures, self._clock.monotonic())
         except (TypeError, ValueError) as error:
             stored(Rejected(f"cannot be written: {error}"))
             return
@@ -429,9 +440,10 @@ class PgJournal:
         """Store the batch in one statement. The showtimes whose fence refused."""
         started_at = self._clock.monotonic()
         arguments = statements.append_arguments(batch)
-        if any(is_projected(pending.records) for pending in batch):
+        if any(pending.enclosures or is_projected(pending.records) for pending in batch):
             projections = statements.projection_arguments(batch)
-            row = await self._with_projections.fetchrow(*projections, *arguments)
+            enclosed = statements.enclosure_arguments(batch)
+            row = await self._with_projections.fetchrow(*projections, *enclosed, *arguments)
             if projections[statements.JOBS_AT] != statements.NO_ROWS:
                 self.on_jobs()
         else:

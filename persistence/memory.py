@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from actors.ports import (
     REFUSALS_LOADED_MAX,
     Deposed,
+    Enclosure,
     JournalDown,
     Layouts,
     Loaded,
@@ -73,6 +74,7 @@ class MemoryJournal:
         self.faults = Faults()
         self.appends = 0
         self.changes: list[Changes] = []
+        self.enclosed: list[Enclosure] = []
         self._storing: set[asyncio.Task[None]] = set()
 
     async def schedule(self, showtime_id: str, number: int, terms: Terms, now: Instant, cause: Cause) -> None:
@@ -102,10 +104,13 @@ class MemoryJournal:
             _refused(list(stream.refused.items())[-REFUSALS_LOADED_MAX:]),
         )
 
-    def store(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored) -> None:
+    def store(
+        self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored,
+        enclosures: Sequence[Enclosure] = (),
+    ) -> None:  # fmt: skip
         async def append() -> None:
             try:
-                await self.append(epoch, before, after, records)
+                await self.append(epoch, before, after, records, enclosures)
             except Exception as failure:  # noqa: BLE001 - the asker hears it
                 stored(failure)
             else:
@@ -115,7 +120,10 @@ class MemoryJournal:
         self._storing.add(task)
         task.add_done_callback(self._storing.discard)
 
-    async def append(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record]) -> None:
+    async def append(
+        self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record],
+        enclosures: Sequence[Enclosure] = (),
+    ) -> None:  # fmt: skip
         self._check_up()
         await self.faults.gate.wait()
         self._check_up()
@@ -134,6 +142,7 @@ class MemoryJournal:
         assert [row.version for row in rows] == list(range(before.version + 1, after.version + 1))
         stream.rows += rows
         stream.deadline = after.deadline
+        self.enclosed += enclosures
         self.appends += 1
         if is_projected(records):
             self.changes.append(changes(before, after, records))

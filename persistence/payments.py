@@ -12,7 +12,6 @@ from actors.ids import is_uuid
 from actors.seatmap.terms import Instant
 from actors.seatmap.values import dataclass
 from persistence.database import Executor
-from persistence.effects import PAYMENT_WATCH_MS
 from persistence.moments import instant, moment
 
 DAY_MS: Final = 86_400_000
@@ -178,48 +177,6 @@ async def authorise_orders(connection: Executor, paid: Sequence[SandboxPaid]) ->
     )  # fmt: skip
     found = {row["order_id"]: _order(row) for row in rows}
     return [found.get(each.order_id) for each in paid]
-
-
-async def pay_orders_now(connection: Executor, paid: Sequence[tuple[Payment, str]]) -> list[SandboxOrder]:
-    """Payments, with their orders paid as asked for: each with the provider's id. How the orders stand then.
-
-    Somebody looks after each, in case that nothing else follows. Paying again changes nothing. No payment twice.
-    """
-    started = [payment for payment, _ in paid]
-    rows = await connection.fetch(
-        f"""
-        WITH started AS (
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-                $8::text[], $9::timestamptz[], $10::text[])
-                AS s (payment_id, booking_id, showtime_id, owner, provider, order_id, amount, currency, created_at,
-                    provider_payment_id)),
-        noted AS (
-            INSERT INTO payment (payment_id, booking_id, showtime_id, owner, provider, provider_order_id, amount,
-                currency, created_at)
-            SELECT payment_id, booking_id, showtime_id, owner, provider, order_id, amount, currency, created_at
-            FROM started ON CONFLICT DO NOTHING),
-        watched AS (
-            INSERT INTO job (topic, dedupe_key, showtime_id, payload, due_at)
-            SELECT 'payment_watch', 'payment_watch:' || payment_id, showtime_id,
-                jsonb_build_object('payment_id', payment_id, 'booking_id', booking_id),
-                created_at + interval '{PAYMENT_WATCH_MS} milliseconds'
-            FROM started ON CONFLICT (dedupe_key) DO NOTHING)
-        INSERT INTO sandbox_order AS o (order_id, payment_id, amount, currency, status, provider_payment_id)
-        SELECT order_id, payment_id, amount, currency, 'authorised', provider_payment_id FROM started
-        ON CONFLICT (order_id) DO UPDATE SET
-            status = CASE WHEN o.status IN ('open', 'failed') THEN excluded.status ELSE o.status END,
-            provider_payment_id = CASE WHEN o.status IN ('open', 'failed') THEN excluded.provider_payment_id
-                                       ELSE o.provider_payment_id END
-        RETURNING o.*
-        """,
-        [each.id for each in started], [each.booking_id for each in started], [each.showtime_id for each in started],
-        [each.owner for each in started], [each.provider for each in started],
-        [each.provider_order_id for each in started], [each.amount for each in started],
-        [each.currency for each in started], [moment(each.created_at) for each in started],
-        [provider_payment_id for _, provider_payment_id in paid],
-    )  # fmt: skip
-    found = {row["order_id"]: row for row in rows}
-    return [_known(found[each.provider_order_id]) for each in started]
 
 
 async def move_order(connection: Executor, order_id: str, since: tuple[str, ...], until: str) -> SandboxOrder | None:

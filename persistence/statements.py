@@ -10,9 +10,11 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from actors.ports import Enclosure
 from actors.seatmap.events import Record
 from actors.seatmap.state import NEVER, SeatMap
 from persistence import codec, ledger
+from persistence.enclosures import GivenContact, PaidNow
 from persistence.projections import Changes, changes
 
 
@@ -25,6 +27,7 @@ class Append(Protocol):
     after: SeatMap
     records: Sequence[Record]
     rows: Sequence[codec.Row]
+    enclosures: Sequence[Enclosure]
 
 
 _BETWEEN: Final = 0x1E
@@ -33,6 +36,9 @@ _SCHEMA: Final = str(codec.EVENT_SCHEMA)
 
 # `IS TRUE` keeps the planner from making this a join: a hashed lookup is right for one row and for a thousand.
 _ALLOWED: Final = "(showtime_id IN (SELECT showtime_id FROM head)) IS TRUE"
+
+_PAID_NOW: Final = """json_to_recordset($%d::text::json) AS r (payment_id uuid, booking_id uuid, showtime_id uuid,
+        owner text, provider text, order_id text, amount bigint, currency text, provider_payment_id text, at bigint)"""
 
 # Rows arrive as JSON ($1 to $6). Seats that are given up come before seats that are claimed, or the unique index on
 # live seats would see both; reading `given_up` is what puts them in order.
@@ -106,7 +112,30 @@ _PROJECTIONS: Final = f"""
     WHERE s.id = r.showtime_id AND {_ALLOWED})"""
 
 
-def _append(first: int, projections: str) -> str:
+# What came along with commands. Paying again in the moment of confirming is the same payment, whatever became of it.
+_ENCLOSURES: Final = f"""
+, reached AS (
+    INSERT INTO booking_contact (booking_id, account_id, email, name, phone, created_at)
+    SELECT booking_id, account_id, email, name, phone, from_millis(at)
+    FROM json_to_recordset($7::text::json) AS r (booking_id uuid, showtime_id uuid, account_id text, email text,
+        name text, phone text, at bigint)
+    WHERE {_ALLOWED}
+    ON CONFLICT (booking_id) DO NOTHING)
+, paid AS (
+    INSERT INTO payment (payment_id, booking_id, showtime_id, owner, provider, provider_order_id, amount, currency,
+        created_at)
+    SELECT payment_id, booking_id, showtime_id, owner, provider, order_id, amount, currency, from_millis(at)
+    FROM {_PAID_NOW % 8} WHERE {_ALLOWED}
+    ON CONFLICT (payment_id) DO NOTHING)
+, ordered AS (
+    INSERT INTO sandbox_order AS o (order_id, payment_id, amount, currency, status, provider_payment_id)
+    SELECT order_id, payment_id, amount, currency, 'authorised', provider_payment_id
+    FROM {_PAID_NOW % 8} WHERE {_ALLOWED}
+    ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, provider_payment_id = excluded.provider_payment_id
+        WHERE o.status <> 'captured')"""
+
+
+def _append(first: int, more: str) -> str:
     """The append, with its own parameters numbered from `first`."""
     (ids, epochs, since, until, deadlines, owners, versions, of_epochs, at, keys, kinds, bodies, schema) = (
         f"${number}::text" for number in range(first, first + 13)
@@ -124,13 +153,13 @@ WITH head AS (
     FROM unnest({owners}::uuid[], {versions}::bigint[], {of_epochs}::bigint[], {at}::bigint[], {keys}::uuid[],
         {kinds}::text[], string_to_array({bodies}, chr({_BETWEEN})))
         AS r (showtime_id, version, epoch, at, key, kind, body)
-    WHERE {_ALLOWED}){projections}
+    WHERE {_ALLOWED}){more}
 SELECT to_millis(clock_timestamp()),
     (SELECT array_agg(id::text) FROM unnest({ids}::uuid[]) id WHERE (id IN (SELECT showtime_id FROM head)) IS FALSE)"""
 
 
 APPEND: Final = _append(1, "")
-APPEND_PROJECTED: Final = _append(7, _PROJECTIONS)
+APPEND_PROJECTED: Final = _append(9, _PROJECTIONS + _ENCLOSURES)
 
 # The same projections from the whole log, for one showtime.
 REBUILD: Final = f"WITH head AS (SELECT $7::uuid AS showtime_id){_PROJECTIONS} SELECT showtime_id FROM head"
@@ -265,6 +294,21 @@ def changes_arguments(found: Sequence[Changes]) -> list[str]:
         _json(change.showtime for change in found),
         _json(row for change in found for row in change.postings),
     ]
+
+
+def enclosure_arguments(batch: Sequence[Append]) -> list[str]:
+    """$7 and $8: contacts, and payments that are made in the moment of confirming. No row twice."""
+    contacts: dict[str, GivenContact] = {}
+    paid: dict[str, PaidNow] = {}
+    for append in batch:
+        for enclosure in append.enclosures:
+            if isinstance(enclosure, GivenContact):
+                contacts.setdefault(enclosure.booking_id, enclosure)
+            elif isinstance(enclosure, PaidNow):
+                paid.setdefault(enclosure.payment_id, enclosure)
+            else:
+                raise TypeError(f"nobody knows where to keep {type(enclosure).__name__}")
+    return [_json(contacts.values()), _json(paid.values())]
 
 
 def _json(rows: Iterable[Any]) -> str:

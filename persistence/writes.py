@@ -1,4 +1,5 @@
-"""The small writes beside the log that every sale needs, each kind in groups: keys and answers, contacts, payments.
+"""The small writes beside the log that come before an append or after it, each kind in groups: keys and answers,
+payments that begin.
 
 What only means something together with an append that follows is written lazily: that append's commit, which comes
 later in the same write-ahead log, makes both durable.
@@ -6,8 +7,7 @@ later in the same write-ahead log, makes both durable.
 
 from collections.abc import Sequence
 
-from persistence import bookings, idempotency, payments
-from persistence.bookings import GivenContact
+from persistence import idempotency, payments
 from persistence.database import Pool
 from persistence.groups import Grouped
 from persistence.idempotency import Answer, Claim, Scope, Wish
@@ -21,11 +21,9 @@ class Writes:
         self._claims: Grouped[Wish, Claim] = Grouped(self._claim, lambda wish: wish.scope)
         self._bound: Grouped[Wish, Claim] = Grouped(self._bind, lambda wish: wish.scope)
         self._answers: Grouped[tuple[Scope, Answer], None] = Grouped(self._settle, lambda settled: settled[0])
-        self._contacts: Grouped[GivenContact, None] = Grouped(self._put_contacts, lambda given: given.booking_id)
         self._payments: Grouped[Payment, None] = Grouped(self._put_payments, lambda started: started.id)
         self._orders: Grouped[SandboxOrder, None] = Grouped(self._put_orders, lambda order: order.order_id)
         self._paid: Grouped[SandboxPaid, SandboxOrder | None] = Grouped(self._authorise, lambda paid: paid.order_id)
-        self._paid_now: Grouped[tuple[Payment, str], SandboxOrder] = Grouped(self._pay_now, lambda paid: paid[0].id)
 
     async def claim(self, wish: Wish) -> Claim:
         """Take a key, or learn who had it. Exactly one of several concurrent callers gets it.
@@ -37,10 +35,6 @@ class Writes:
     async def settle(self, scope: Scope, answer: Answer) -> None:
         """Keep an answer for whoever repeats the request."""
         await self._answers.put((scope, answer))
-
-    async def contact(self, given: GivenContact) -> None:
-        """Remember whom a booking is for, lazily: the booking comes after. The first contact stays."""
-        await self._contacts.put(given)
 
     async def payment(self, started: Payment) -> None:
         """Remember a payment that began."""
@@ -54,10 +48,6 @@ class Writes:
         """A customer of the sandbox pays, if that can still be done; how the order stands then."""
         return await self._paid.put(paid)
 
-    async def pay_now(self, payment: Payment, provider_payment_id: str) -> SandboxOrder:
-        """A payment and its order in the sandbox's books, paid in the same moment, lazily; how the order stands."""
-        return await self._paid_now.put((payment, provider_payment_id))
-
     async def _claim(self, wishes: Sequence[Wish]) -> list[Claim]:
         return await idempotency.claim(self._pool, wishes)
 
@@ -67,10 +57,6 @@ class Writes:
     async def _settle(self, settled: Sequence[tuple[Scope, Answer]]) -> list[None]:
         await idempotency.settle(self._pool, settled)
         return [None] * len(settled)
-
-    async def _put_contacts(self, given: Sequence[GivenContact]) -> list[None]:
-        await bookings.put_contacts(self._lazy, given)
-        return [None] * len(given)
 
     async def _put_payments(self, started: Sequence[Payment]) -> list[None]:
         await payments.put_payments(self._pool, started)
@@ -82,6 +68,3 @@ class Writes:
 
     async def _authorise(self, paid: Sequence[SandboxPaid]) -> list[SandboxOrder | None]:
         return await payments.authorise_orders(self._pool, paid)
-
-    async def _pay_now(self, paid: Sequence[tuple[Payment, str]]) -> list[SandboxOrder]:
-        return await payments.pay_orders_now(self._lazy, paid)

@@ -23,7 +23,6 @@ from actors.runtime.clock import ManualClock, SystemClock
 from actors.runtime.placement import Alone
 from actors.showtime import ShowtimeActor
 from actors.showtimes import Showtimes
-from persistence import bookings as booked
 from persistence import idempotency as answers
 from persistence import jobs, proofs, refusals
 from persistence import notifications as inboxes
@@ -488,7 +487,6 @@ async def _forget_what_is_over(app: web.Application) -> None:
             await proofs.forget_expired(app[POOL], app[CLOCK].now())
             await inboxes.forget_old(app[POOL], app[CLOCK].now())
             await deliveries.forget_old(app[POOL], DELIVERY_DAYS)
-            await booked.forget_contacts_of_nothing(app[POOL], app[CLOCK].now())
             await paid.forget_news(app[POOL], app[CLOCK].now())
         except Exception as error:  # noqa: BLE001 (it is tried again in an hour)
             _log.warning("housekeeping_failed", reason=repr(error))

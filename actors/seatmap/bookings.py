@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from uuid import UUID
 
 from actors.seatmap.commands import (
     ActorKind,
@@ -37,9 +36,10 @@ from actors.seatmap.terms import Instant
 
 NO_PAYMENT = "none"
 
-_TIME_SHIFT = 80
-_V7 = 0x7 << 76 | 0b10 << 62
-_NOISE = 0xFFF << 64 | (1 << 62) - 1
+_LONG_AGO = "00000000-0000"
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+"""What the sign of a digest becomes where a UUID names its variant."""
+
 _is_v7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
 
 
@@ -181,9 +181,9 @@ def derived_id(*parts: str) -> str:
 
     Its time is that of the last UUIDv7 among them.
     """
-    noise = int.from_bytes(hashlib.blake2b("|".join(parts).encode(), digest_size=16).digest())
-    at = next((UUID(part).int >> _TIME_SHIFT for part in reversed(parts) if _is_v7(part)), 0)
-    return str(UUID(int=at << _TIME_SHIFT | _V7 | noise & _NOISE))
+    at = next((part[:13] for part in reversed(parts) if _is_v7(part)), _LONG_AGO)
+    noise = hashlib.blake2b("|".join(parts).encode(), digest_size=16).hexdigest()
+    return f"{at}-7{noise[13:16]}-{_VARIANTS[noise[16]]}{noise[17:20]}-{noise[20:]}"
 
 
 def _as_charged(

@@ -15,6 +15,7 @@ import orjson
 from actors.ports import Clock
 from persistence import payments
 from persistence.database import Pool
+from persistence.enclosures import PaidNow
 from persistence.payments import Payment, SandboxOrder, SandboxPaid
 from persistence.writes import Writes
 from server.payments.provider import BadSignature, News, Order, ProviderRefused, Stage, Stale, Standing
@@ -85,12 +86,15 @@ class Sandbox:
         order = await self._writes.authorise(paid)
         return None if order is None else _standing(order, {})
 
-    async def pay_now(self, payment: Payment) -> Standing:
-        """A customer of the house's own site who pays in the moment of confirming: order and payment in one."""
-        return _standing(await self._writes.pay_now(payment, _paid_as(payment.id)), {})
+    def paid_now(self, payment: Payment) -> PaidNow:
+        """What stands in the books when a customer of the house's own site pays in the moment of confirming."""
+        return PaidNow(
+            payment.id, payment.booking_id, payment.showtime_id, payment.owner, self.name, order_id(payment.id),
+            payment.amount, payment.currency, _paid_as(payment.id), payment.created_at,
+        )  # fmt: skip
 
     def as_paid(self, payment: Payment) -> Standing:
-        """How the money of a payment stood when it had just come."""
+        """How the money of a payment stands when it has just come."""
         return Standing(Stage.AUTHORISED, payment.amount, payment.currency, _paid_as(payment.id))
 
     async def refuse(self, payment_id: str) -> Standing | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from actors.ids import mint_in
-from actors.ports import Clock
+from actors.ports import Clock, Enclosure
 from actors.seatmap.commands import ActorKind, Cause, ConfirmBooking, StartPayment
 from actors.seatmap.events import PaymentStarted
 from actors.showtime import Reply, ShowtimeActor
@@ -110,8 +110,13 @@ class Till:
         """Look at the provider's books and bring the booking what they say. ProviderDown."""
         return await self.bring(payment, await self.provider_of(payment).look(payment), cause)
 
-    async def bring(self, payment: Payment, standing: Standing, cause: Cause | None = None) -> Settled:
-        """What was just read in the books. Without a cause of its own it is the provider's news."""
+    async def bring(
+        self, payment: Payment, standing: Standing, cause: Cause | None = None, enclosure: Enclosure | None = None
+    ) -> Settled:
+        """What was just read in the books, or what is written into them together with the booking's confirmation.
+
+        Without a cause of its own it is the provider's news.
+        """
         if not standing.is_money:
             if standing.stage is Stage.FAILED:
                 await self._announce_failure(payment, standing.reason)
@@ -125,7 +130,7 @@ class Till:
             payment.provider,
             standing.provider_payment_id,
         )
-        return Settled(payment, standing, command, await self._showtimes.ask(payment.showtime_id, command))
+        return Settled(payment, standing, command, await self._showtimes.ask(payment.showtime_id, command, enclosure))
 
     async def _announce_failure(self, payment: Payment, reason: str) -> None:
         """People hear of it once, unless another payment has bought the booking meanwhile."""

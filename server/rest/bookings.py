@@ -15,14 +15,14 @@ from actors.ids import mint_in
 from actors.ports import Rejected
 from actors.seatmap.bookings import derived_id, own_booking
 from actors.seatmap.commands import ActorKind, BookSeats, CancelBooking, Cause, PlaceBooking
-from actors.seatmap.events import BookingPlaced
 from actors.seatmap.refunds import offer
 from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import Booking, BookingStatus, SeatMap
 from actors.seatmap.terms import Instant
-from actors.showtime import Reply, ShowtimeActor
+from actors.showtime import ShowtimeActor
 from persistence import bookings, promos, refunds
-from persistence.bookings import BookingFilter, Contact, GivenContact
+from persistence.bookings import BookingFilter, Contact
+from persistence.enclosures import GivenContact
 from persistence.payments import Payment
 from server import wire
 from server.asking import actor_behind, actor_of, ask, cause, problem, respond
@@ -31,7 +31,7 @@ from server.auth.identity import ADMIN, BOX_OFFICE, GUEST, MANAGER, Identity, re
 from server.booking_cards import BookingCard, Chapter, card, chapter, place_of
 from server.errors import Problem, invalid, not_found
 from server.idempotency import idempotent
-from server.keys import CLOCK, POOL, REGISTRY, SANDBOX, TILL, WRITES
+from server.keys import CLOCK, POOL, REGISTRY, SANDBOX, TILL
 from server.operations import SIGNED_IN, Operation
 from server.payments.provider import News, Standing
 from server.payments.sandbox import NAME as SANDBOX_NAME
@@ -154,18 +154,15 @@ async def place(request: web.Request) -> web.Response:
     if asked.promo_code:
         promo, booking_id = await redeem(request, caller, asked.promo_code, actor, who.command_id, command.booking_id)
         command = dataclasses.replace(command, promo=promo, booking_id=booking_id)
-    if asked.contact is not None:
-        await _remember(request, caller, command.booking_id, asked.contact)
+    contact = _contact(request, caller, actor.showtime_id, command.booking_id, asked.contact)
     showtimes = request.app[REGISTRY]
     try:
-        reply = await showtimes.ask(actor.showtime_id, command)
+        reply = await showtimes.ask(actor.showtime_id, command, contact)
     except Rejected:  # two bookings drew the same reference
         command = dataclasses.replace(command, reference=mint_reference())
-        reply = await showtimes.ask(actor.showtime_id, command)
+        reply = await showtimes.ask(actor.showtime_id, command, contact)
     if command.promo is not None and isinstance(reply.decision, Refused):
         await promos.give_back(request.app[POOL], who.command_id)
-    if asked.contact is not None and not _has_placed(reply, command.booking_id):
-        await bookings.forget_contact(request.app[POOL], command.booking_id)
     return respond(reply, command)
 
 
@@ -356,17 +353,15 @@ async def _wanted(
     )
 
 
-async def _remember(request: web.Request, caller: Identity, booking_id: str, given: ContactBody) -> None:
-    """Before the booking, whose commit makes both durable."""
-    contact = Contact(given.email, given.name or "", given.phone or "")
-    app = request.app
-    await app[WRITES].contact(GivenContact(booking_id, caller.account_id, contact, app[CLOCK].now()))
-
-
-def _has_placed(reply: Reply, booking_id: str) -> bool:
-    """Whether this very request has: it may have been refused, or be the repetition of one that had another id."""
-    events = (record.event for record in reply.records)
-    return any(isinstance(event, BookingPlaced) and event.booking_id == booking_id for event in events)
+def _contact(
+    request: web.Request, caller: Identity, showtime_id: str, booking_id: str, given: ContactBody | None
+) -> GivenContact | None:
+    if given is None:
+        return None
+    return GivenContact(
+        booking_id, showtime_id, caller.account_id, given.email, given.name or "", given.phone or "",
+        request.app[CLOCK].now(),
+    )  # fmt: skip
 
 
 async def _proven(request: web.Request, asked: Confirmation, booked: Booking) -> tuple[Payment, Standing]:
@@ -414,7 +409,7 @@ async def _unnamed(
         raise unpayable(booked.status)
     if booked.expires_at <= now:
         raise unpayable(BookingStatus.EXPIRED)
-    return await till.bring(payment, await sandbox.pay_now(payment), who)
+    return await till.bring(payment, sandbox.as_paid(payment), who, sandbox.paid_now(payment))
 
 
 def _paid_here(sandbox: Sandbox, booked: Booking) -> str:

@@ -12,7 +12,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Tracer, get_c
 from structlog.contextvars import bound_contextvars
 
 from actors.limits import Limits
-from actors.ports import Clock, Journal, Loaded, Publisher
+from actors.ports import Clock, Enclosure, Journal, Loaded, Publisher
 from actors.seatmap.commands import Command
 from actors.seatmap.refusals import Refused
 from actors.showtime import Answer, Envelope, Reply, ShowtimeActor
@@ -100,8 +100,8 @@ class Journeys:
 class TracedEnvelope(Envelope):
     __slots__ = ("journey",)
 
-    def __init__(self, command: Command, answer: Answer, journey: Journey) -> None:
-        super().__init__(command, answer)
+    def __init__(self, command: Command, answer: Answer, enclosure: Enclosure | None, journey: Journey) -> None:
+        super().__init__(command, answer, enclosure)
         self.journey: Journey | None = journey
 
     def answer(self, reply: Reply | BaseException) -> None:
@@ -125,13 +125,13 @@ class TracedActor(ShowtimeActor):
         super().__init__(showtime_id, loaded, journal, publisher, clock, limits)
         self._journeys = journeys
 
-    def post(self, command: Command, answer: Answer) -> None:
+    def post(self, command: Command, answer: Answer, enclosure: Enclosure | None = None) -> None:
         journey = self._journeys.begin(self.showtime_id, command)
         if journey is None:
-            super().post(command, answer)
+            super().post(command, answer, enclosure)
             return
         try:
-            self.mailbox.put(TracedEnvelope(command, answer, journey))
+            self.mailbox.put(TracedEnvelope(command, answer, enclosure, journey))
         except BaseException as failure:
             journey.ended(failure)
             journey.answered()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from opentelemetry.trace import Link, Span, Tracer
 
-from actors.ports import Refusals, Stored
+from actors.ports import Enclosure, Refusals, Stored
 from actors.seatmap.events import Record
 from actors.seatmap.state import SeatMap
 from actors.seatmap.terms import Instant
@@ -27,10 +27,13 @@ class TracedJournal(PgJournal):
         self._tracer = tracer
         self._waiting: dict[tuple[str, int, int], Sequence[Span]] = {}
 
-    def store(self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored) -> None:
+    def store(
+        self, epoch: int, before: SeatMap, after: SeatMap, records: Sequence[Record], stored: Stored,
+        enclosures: Sequence[Enclosure] = (),
+    ) -> None:  # fmt: skip
         waiting = waits("journal append", records=len(records))
         if not waiting:
-            super().store(epoch, before, after, records, stored)
+            super().store(epoch, before, after, records, stored, enclosures)
             return
         place, turn = (before.showtime_id, epoch, after.version), copy_context()
 
@@ -40,7 +43,7 @@ class TracedJournal(PgJournal):
             turn.run(stored, failure)  # the rest of the turn, after the commit of many
 
         self._waiting[place] = waiting
-        super().store(epoch, before, after, records, told)
+        super().store(epoch, before, after, records, told, enclosures)
 
     async def refuse(self, showtime_id: str, refused: Refusals, now: Instant) -> None:
         with ending(*waits("journal refuse", refusals=len(refused))):

@@ -1,0 +1,37 @@
+"""What comes along with commands and is stored with the records they cause, beside the log."""
+
+from actors.ports import Enclosure
+from actors.seatmap.terms import Instant
+from actors.seatmap.values import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GivenContact(Enclosure):
+    """Whom a booking is for: with the command that places it. The first contact stays."""
+
+    booking_id: str
+    showtime_id: str
+    account_id: str
+    email: str
+    name: str
+    phone: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class PaidNow(Enclosure):
+    """A payment and its order in the sandbox's books, paid in the moment of confirming: with the command that confirms.
+
+    `amount` in minor units of `currency`.
+    """
+
+    payment_id: str
+    booking_id: str
+    showtime_id: str
+    owner: str
+    provider: str
+    order_id: str
+    amount: int
+    currency: str
+    provider_payment_id: str
+    at: Instant
