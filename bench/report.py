@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -114,6 +114,11 @@ def middle(rounds: Iterable[Round]) -> Round:
     """The round with the median rate."""
     ordered = sorted(rounds, key=lambda one: one.tally.rate)
     return ordered[(len(ordered) - 1) // 2]
+
+
+def best(kinds: Iterable[Sequence[Round]]) -> Sequence[Round]:
+    """The kind of rounds with the highest rate."""
+    return max(kinds, key=lambda rounds: middle(rounds).tally.rate)
 
 
 def ratio(ours: Iterable[Round], theirs: Iterable[Round]) -> float:

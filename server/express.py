@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
-from aiohttp.http import RawRequestMessage
+from aiohttp.http import RawRequestMessage, StreamWriter
 from aiohttp.web_protocol import RequestHandler
 
 from actors.ids import mint
@@ -174,6 +174,7 @@ class Connection(RequestHandler):
         self._leaving = False
         self._arrived = b""
         self._done: asyncio.Future[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
 
     def data_received(self, data: bytes) -> None:
         if not self._under_way:
@@ -193,16 +194,43 @@ class Connection(RequestHandler):
         self._under_way = True
         if self._express.take(self, message, payload):
             return True
+        if payload.is_eof() and not (message.upgrade or message.should_close or hdrs.EXPECT in message.headers):
+            self._serving = self._loop.create_task(self._serve(message, payload))
+            return True
         self._under_way = False
         return False
 
     def answer(self, raw: bytes) -> None:
         """Write the answer of the hold that is under way, and go on with what arrived meanwhile."""
-        self._under_way = False
         transport = self.transport
         if transport is not None and not transport.is_closing():
             transport.write(raw)
-            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self._go_on()
+
+    async def _serve(self, message: RawRequestMessage, payload: StreamReader) -> None:
+        """An ordinary request that has arrived whole, in one task: aiohttp's own loop would take two and wake twice."""
+        lasts = False
+        factory, handler = self._request_factory, self._request_handler
+        try:
+            if factory is not None and handler is not None:  # the client is still there
+                writer = StreamWriter(self, self._loop)
+                request = factory(message, payload, self, writer, self._task_handler)  # type: ignore[arg-type]
+                began = self._loop.time() if self._logging_enabled else None
+                response, lost = await self._handle_request(request, began, handler)
+                lasts = not lost and bool(response.keep_alive)
+        except ConnectionError:
+            pass  # the client has gone
+        except Exception as error:  # noqa: BLE001 (an answer had begun; its connection ends)
+            self.log_exception("Unhandled exception", exc_info=error)
+        finally:
+            if not lasts:
+                self.force_close()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._under_way, self._serving = False, None
+        transport = self.transport
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
         if self._leaving:
@@ -212,6 +240,11 @@ class Connection(RequestHandler):
             if transport is not None and not (self._reading_paused or self._buffer_paused):
                 transport.resume_reading()
             self.data_received(arrived)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """aiohttp says so whenever a body was read. Where nothing has paused there is nothing to parse again."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def close(self) -> None:
         if self._under_way:
@@ -233,6 +266,8 @@ class Connection(RequestHandler):
         if self._under_way:
             self._done = self._loop.create_future()
             await asyncio.wait([self._done], timeout=timeout)
+            if self._serving is not None:
+                self._serving.cancel()
         await super().shutdown(timeout)
 
     def _process_keepalive(self) -> None:

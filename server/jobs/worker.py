@@ -66,7 +66,7 @@ class WorkerLimits:
     work_seconds_max: float = 120.0
     poll_seconds: float = 1.0
     between_claims_seconds: float = 0.02
-    busy_part_max: float = 0.7
+    busy_part_max: float = 0.5
     """When the process, letters included, works a larger part of the time than this, only `busy_at_once_max` jobs are
     begun every `busy_pause_seconds`: what can wait a moment must not slow those who cannot."""
     busy_at_once_max: int = 2
