@@ -190,26 +190,28 @@ async def test_what_is_unusual_goes_the_ordinary_way(house: House, taken: list[b
     assert not any(taken)
 
 
-async def test_answers_keep_the_order_of_their_requests(house: House) -> None:
+@pytest.mark.parametrize("kind", [SHORT, ORDINARY])
+async def test_answers_keep_the_order_of_their_requests(house: House, kind: str) -> None:
     counter = await counter_at(house)
     ana = counter.person()
     health = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
     async with line_to(house) as line:
         for first, second in (("F1", "F2"), ("F3", "F4")):
-            line.say(hold(ana, counter.showtime_id, {"seats": [first]}))
+            line.say(hold(ana, counter.showtime_id, {"seats": [first]}, kind))
             await asyncio.sleep(0)
-            line.say(health + hold(ana, counter.showtime_id, {"seats": [second]}) + health)
+            line.say(health + hold(ana, counter.showtime_id, {"seats": [second]}, kind) + health)
         answers = [await line.hear() for _ in range(8)]
     assert [status for status, _, _ in answers] == [201, 200] * 4
     held = [orjson.loads(raw)["seats"][0]["seat"] for status, _, raw in answers if status == 201]
     assert held == ["F1", "F2", "F3", "F4"]
 
 
-async def test_who_talks_on_without_listening_is_read_no_further(house: House) -> None:
+@pytest.mark.parametrize("kind", [SHORT, ORDINARY])
+async def test_who_talks_on_without_listening_is_read_no_further(house: House, kind: str) -> None:
     counter = await counter_at(house)
     ana = counter.person()
     async with line_to(house) as line, stopped(house, counter.showtime_id):
-        line.say(hold(ana, counter.showtime_id, {"seats": ["F1"]}))
+        line.say(hold(ana, counter.showtime_id, {"seats": ["F1"]}, kind))
         line.say(b"GET /health HTTP/1.1\r\nHost: x\r\nX: %b\r\n\r\n" % (b"y" * 4_000) * 2_000)
         await asyncio.sleep(0.1)
     async with line_to(house) as line:  # the loop is none the worse for it
@@ -217,11 +219,12 @@ async def test_who_talks_on_without_listening_is_read_no_further(house: House) -
         assert (await line.hear())[0] == 201
 
 
-async def test_a_hold_whose_asker_has_gone_stands(house: House) -> None:
+@pytest.mark.parametrize("kind", [SHORT, ORDINARY])
+async def test_a_hold_whose_asker_has_gone_stands(house: House, kind: str) -> None:
     counter = await counter_at(house)
     async with stopped(house, counter.showtime_id):
         async with line_to(house) as line:
-            line.say(hold(counter.person(), counter.showtime_id, {"seats": ["F7"]}))
+            line.say(hold(counter.person(), counter.showtime_id, {"seats": ["F7"]}, kind))
             await asyncio.sleep(0.1)
         await asyncio.sleep(0.1)
     async with asyncio.timeout(10):
@@ -229,12 +232,13 @@ async def test_a_hold_whose_asker_has_gone_stands(house: House) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_hold_that_is_under_way_is_answered_before_the_doors_close(database_url: str) -> None:
+@pytest.mark.parametrize("kind", [SHORT, ORDINARY])
+async def test_a_hold_that_is_under_way_is_answered_before_the_doors_close(database_url: str, kind: str) -> None:
     async with open_house(database_url) as house:
         counter = await counter_at(house)
         async with line_to(house) as line:
             async with stopped(house, counter.showtime_id):
-                line.say(hold(counter.person(), counter.showtime_id, {"seats": ["F7"]}))
+                line.say(hold(counter.person(), counter.showtime_id, {"seats": ["F7"]}, kind))
                 await asyncio.sleep(0.1)
                 closing = asyncio.create_task(house.client.server.close())
                 await asyncio.sleep(0.1)
@@ -242,6 +246,30 @@ async def test_a_hold_that_is_under_way_is_answered_before_the_doors_close(datab
             assert (status, orjson.loads(raw)["seats"][0]["seat"]) == (201, "F7")
             assert await line.reader.read() == b""
             await closing
+
+
+async def test_an_ordinary_request_that_arrived_whole_leaves_its_connection_open_and_a_last_one_ends_it(
+    house: House,
+) -> None:
+    async with line_to(house) as line:
+        for path, status in (("/health", 200), ("/nowhere", 404), ("/api/v1/movies", 200)):
+            line.say(f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n".encode())
+            assert (await line.hear())[0] == status
+        line.say(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await line.hear())[0] == 200
+        assert await line.reader.read() == b""
+
+
+async def test_a_request_that_outlasts_the_patience_of_a_server_that_stops_is_given_up(database_url: str) -> None:
+    async with open_house(database_url) as house:
+        counter = await counter_at(house)
+        async with line_to(house) as line, stopped(house, counter.showtime_id):
+            line.say(hold(counter.person(), counter.showtime_id, {"seats": ["F7"]}, ORDINARY))
+            await asyncio.sleep(0.1)
+            (connection,) = [each for each in house.client.server.handler.connections if each._under_way]
+            async with asyncio.timeout(5):
+                await connection.shutdown(0.1)
+                assert await line.reader.read() == b""
 
 
 async def test_a_server_that_leaves_says_so(house: House, taken: list[bool]) -> None:
