@@ -1,7 +1,7 @@
 """What every journal promises, over memory and over PostgreSQL; then what only PostgreSQL can do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -10,7 +10,7 @@ import pytest
 from journal_house import ANA, LAYOUT, NOW, after, held
 
 from actors.ids import mint
-from actors.ports import Deposed, Journal, JournalDown, Loaded, Overloaded, Rejected, UnknownShowtime
+from actors.ports import Deposed, Enclosure, Journal, JournalDown, Loaded, Overloaded, Rejected, UnknownShowtime
 from actors.runtime.clock import ManualClock
 from actors.seatmap.commands import BlockKind
 from actors.seatmap.events import Event, HoldReleased, SeatsBlocked
@@ -18,6 +18,7 @@ from actors.seatmap.refusals import Refusal, Refused
 from actors.seatmap.state import SeatMap
 from persistence.audit import verify
 from persistence.database import Pool, connect_writer
+from persistence.enclosures import GivenContact
 from persistence.journal import JournalLimits, PgJournal, Unsafe, schedule
 from persistence.memory import FewLayouts, MemoryJournal
 from persistence.recovery import LogDamaged
@@ -29,14 +30,19 @@ class Bed:
 
     journal: Journal
     add: Callable[[], Awaitable[str]]
+    contacts: Callable[[], Awaitable[list[str]]]
+    """The addresses that came along with bookings and were stored."""
+
     lost: list[str] = field(default_factory=list)
 
     async def begin(self) -> Loaded:
         return await self.journal.acquire(await self.add())
 
-    async def write(self, loaded: Loaded, *happened: Event, key: str | None = None) -> Loaded:
+    async def write(
+        self, loaded: Loaded, *happened: Event, key: str | None = None, along: Sequence[Enclosure] = ()
+    ) -> Loaded:
         state, records = after(loaded.state, *happened, by=house.cause(key))
-        await self.journal.append(loaded.epoch, loaded.state, state, records)
+        await self.journal.append(loaded.epoch, loaded.state, state, records, along)
         return Loaded(loaded.epoch, state)
 
 
@@ -49,7 +55,10 @@ def memory_bed() -> Bed:
         await journal.schedule(showtime_id, next(numbers), house.terms(), NOW, house.CLOCKWORK)
         return showtime_id
 
-    bed = Bed(journal, add)
+    async def contacts() -> list[str]:
+        return sorted(each.email for each in journal.enclosed if isinstance(each, GivenContact))
+
+    bed = Bed(journal, add, contacts)
     journal.on_lost = lambda: bed.lost.append("lost")
     return bed
 
@@ -75,7 +84,11 @@ def postgres_journal(url: str, pool: Pool, limits: JournalLimits | None = None) 
 
 def postgres_bed(journal: PgJournal, pool: Pool) -> Bed:
     numbers = iter(range(1, 100_000))
-    bed = Bed(journal, lambda: begin_showtime(pool, next(numbers)))
+
+    async def contacts() -> list[str]:
+        return [row[0] for row in await pool.fetch("SELECT email FROM booking_contact ORDER BY email")]
+
+    bed = Bed(journal, lambda: begin_showtime(pool, next(numbers)), contacts)
     journal.on_lost = lambda: bed.lost.append("lost")
     return bed
 
@@ -185,6 +198,25 @@ async def test_one_poisoned_append_is_rejected_and_the_innocent_never_notice(bed
     assert [type(outcome) for outcome in outcomes] == [Loaded, Loaded, Rejected, Loaded, Loaded]
     assert (await bed.journal.acquire(loaded[2].state.showtime_id)).state.version == 1
     assert not bed.lost
+
+
+async def test_what_comes_along_is_stored_with_its_records_or_not_at_all(bed: Bed) -> None:
+    def given(loaded: Loaded, booking_id: str, email: str) -> GivenContact:
+        return GivenContact(booking_id, loaded.state.showtime_id, ANA, email, "Ana", "", NOW)
+
+    async def sell(loaded: Loaded, email: str) -> Loaded:
+        hold, booking = mint(NOW), mint(NOW)
+        return await bed.write(
+            loaded, held(hold, "A1"), house.placed(booking, hold, "A1"), along=[given(loaded, booking, email)]
+        )
+
+    stale, fresh = await bed.begin(), await bed.begin()
+    await bed.journal.acquire(stale.state.showtime_id)
+    outcomes = await asyncio.gather(
+        sell(stale, "stale@example.org"), sell(fresh, "fresh@example.org"), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [Deposed, Loaded]
+    assert await bed.contacts() == ["fresh@example.org"]
 
 
 async def test_text_that_cannot_be_written_is_rejected(bed: Bed) -> None:
