@@ -3,7 +3,8 @@
 aiohttp reads and parses every request. One that is a hold like nearly all of them is then handled inside
 `data_received`, as the live socket handles its frames: no request object, no router and no task is made for it.
 Whatever is unusual about a request sends it the ordinary way, untouched, and both ways share what gives an answer its
-meaning and its bytes, so nobody can tell which one was taken.
+meaning and its bytes, so nobody can tell which one was taken. The ordinary way, too, is shorter for a request that has
+arrived whole: one task, where aiohttp's own loop of a connection takes two.
 """
 
 import asyncio
@@ -161,9 +162,10 @@ class Call:
 
 
 class Connection(RequestHandler):
-    """aiohttp's connection, which lets `Express` handle an ordinary hold while nothing else is under way.
+    """aiohttp's connection, which deals with one request that has arrived whole while nothing else is under way.
 
-    What arrives before that hold is answered waits unread, so answers keep the order of their requests.
+    `Express` has the first look at it. What arrives before it is answered waits unread, so answers keep the order of
+    their requests. Everything else is left to aiohttp.
     """
 
     def __init__(self, manager: web.Server, express: Express, **settings: Any) -> None:
@@ -201,14 +203,14 @@ class Connection(RequestHandler):
         return False
 
     def answer(self, raw: bytes) -> None:
-        """Write the answer of the hold that is under way, and go on with what arrived meanwhile."""
+        """Write the answer of the hold that is under way, and go on."""
         transport = self.transport
         if transport is not None and not transport.is_closing():
             transport.write(raw)
         self._go_on()
 
     async def _serve(self, message: RawRequestMessage, payload: StreamReader) -> None:
-        """An ordinary request that has arrived whole, in one task: aiohttp's own loop would take two and wake twice."""
+        """What aiohttp's loop of a connection does for a request, in one task."""
         lasts = False
         factory, handler = self._request_factory, self._request_handler
         try:
@@ -228,6 +230,7 @@ class Connection(RequestHandler):
             self._go_on()
 
     def _go_on(self) -> None:
+        """Nothing is under way any more: turn to what arrived meanwhile."""
         self._under_way, self._serving = False, None
         transport = self.transport
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
