@@ -25,7 +25,7 @@ from bench.watchers import Crowd, Seen
 
 LINES: Final = 64
 BUYERS: Final = (64, 256)
-"""How many buy at once: few, as row locks like it, and a crowd."""
+"""How many buy at once: few, and a crowd."""
 QUIET_SECONDS: Final = 0.6
 LOG_EVENTS: Final = 100_000
 

@@ -1,5 +1,10 @@
 """What comes along with commands and is stored with the records they cause, beside the log."""
 
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+
 from actors.ports import Enclosure
 from actors.seatmap.terms import Instant
 from actors.seatmap.values import dataclass
@@ -35,3 +40,29 @@ class PaidNow(Enclosure):
     currency: str
     provider_payment_id: str
     at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """Enclosures as the append takes them: JSON, by what each is about."""
+
+    contacts: dict[str, str]
+    paid: dict[str, str]
+
+
+NOTHING: Final = Enclosed({}, {})
+
+
+def enclose(enclosures: Sequence[Enclosure]) -> Enclosed:
+    """TypeError for what cannot be written."""
+    if not enclosures:
+        return NOTHING
+    enclosed = Enclosed({}, {})
+    for enclosure in enclosures:
+        if isinstance(enclosure, GivenContact):
+            enclosed.contacts[enclosure.booking_id] = orjson.dumps(enclosure).decode()
+        elif isinstance(enclosure, PaidNow):
+            enclosed.paid[enclosure.payment_id] = orjson.dumps(enclosure).decode()
+        else:
+            raise TypeError(f"nobody knows where to keep {type(enclosure).__name__}")
+    return enclosed

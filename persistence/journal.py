@@ -38,6 +38,7 @@ from actors.seatmap.terms import Instant, Terms
 from actors.seatmap.values import dataclass
 from persistence import codec, refusals, statements
 from persistence.database import Pool, WriterConnection
+from persistence.enclosures import NOTHING, enclose
 from persistence.projections import is_projected
 from persistence.recovery import LogDamaged, read_on
 
@@ -88,7 +89,7 @@ class _Pending:
     """One append on its way."""
 
     __slots__ = (
-        "after", "asked_at", "before", "enclosures", "epoch", "failure", "records", "rows", "showtime_id", "stored"
+        "after", "asked_at", "before", "enclosed", "epoch", "failure", "records", "rows", "showtime_id", "stored"
     )  # fmt: skip
 
     def __init__(
@@ -101,7 +102,7 @@ class _Pending:
         self.after = after
         self.records = records
         self.rows: Sequence[codec.Row] = [codec.encode(record) for record in records]
-        self.enclosures = enclosures
+        self.enclosed = enclose(enclosures)
         self.stored: Stored | None = stored
         self.failure: Exception | None = None
         self.asked_at = asked_at
@@ -440,7 +441,7 @@ class PgJournal:
         """Store the batch in one statement. The showtimes whose fence refused."""
         started_at = self._clock.monotonic()
         arguments = statements.append_arguments(batch)
-        if any(pending.enclosures or is_projected(pending.records) for pending in batch):
+        if any(pending.enclosed is not NOTHING or is_projected(pending.records) for pending in batch):
             projections = statements.projection_arguments(batch)
             enclosed = statements.enclosure_arguments(batch)
             row = await self._with_projections.fetchrow(*projections, *enclosed, *arguments)

@@ -26,6 +26,7 @@ from actors.seatmap.layout import Layout
 from actors.seatmap.state import NEVER, SeatMap
 from actors.seatmap.terms import Instant, Terms
 from persistence import codec, refusals
+from persistence.enclosures import enclose
 from persistence.projections import Changes, changes, is_projected
 from persistence.recovery import fold
 
@@ -132,6 +133,7 @@ class MemoryJournal:
             self._lose()
         try:
             rows = [codec.encode(record) for record in records]
+            enclose(enclosures)
         except (TypeError, ValueError) as error:
             raise Rejected(str(error)) from error
         stream = self._streams.get(before.showtime_id)

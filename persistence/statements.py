@@ -10,11 +10,10 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from actors.ports import Enclosure
 from actors.seatmap.events import Record
 from actors.seatmap.state import NEVER, SeatMap
 from persistence import codec, ledger
-from persistence.enclosures import GivenContact, PaidNow
+from persistence.enclosures import Enclosed
 from persistence.projections import Changes, changes
 
 
@@ -27,7 +26,7 @@ class Append(Protocol):
     after: SeatMap
     records: Sequence[Record]
     rows: Sequence[codec.Row]
-    enclosures: Sequence[Enclosure]
+    enclosed: Enclosed
 
 
 _BETWEEN: Final = 0x1E
@@ -298,17 +297,12 @@ def changes_arguments(found: Sequence[Changes]) -> list[str]:
 
 def enclosure_arguments(batch: Sequence[Append]) -> list[str]:
     """$7 and $8: contacts, and payments that are made in the moment of confirming. No row twice."""
-    contacts: dict[str, GivenContact] = {}
-    paid: dict[str, PaidNow] = {}
+    contacts: dict[str, str] = {}
+    paid: dict[str, str] = {}
     for append in batch:
-        for enclosure in append.enclosures:
-            if isinstance(enclosure, GivenContact):
-                contacts.setdefault(enclosure.booking_id, enclosure)
-            elif isinstance(enclosure, PaidNow):
-                paid.setdefault(enclosure.payment_id, enclosure)
-            else:
-                raise TypeError(f"nobody knows where to keep {type(enclosure).__name__}")
-    return [_json(contacts.values()), _json(paid.values())]
+        contacts |= append.enclosed.contacts
+        paid |= append.enclosed.paid
+    return [f"[{','.join(rows.values())}]" for rows in (contacts, paid)]
 
 
 def _json(rows: Iterable[Any]) -> str:

@@ -5,7 +5,7 @@ Other POSTs go through `idempotent`, which stores the answer in a table.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache, wraps
+from functools import wraps
 from hashlib import blake2b
 from typing import Final
 
@@ -121,12 +121,8 @@ def idempotent(handler: Handler, *, required: bool = False, joining: bool = Fals
 
 def _keyed_hash(request: web.Request, body: bytes) -> bytes:
     """A body may hold a password, which a plain fast hash would betray to whoever reads the table."""
-    return blake2b(body, digest_size=32, key=_hash_key(request.app[CONFIG].jwt_secret)).digest()
-
-
-@lru_cache(maxsize=4)
-def _hash_key(secret: str) -> bytes:
-    return blake2b(secret.encode(), digest_size=32).digest()
+    secret = blake2b(request.app[CONFIG].jwt_secret.encode(), digest_size=32).digest()
+    return blake2b(body, digest_size=32, key=secret).digest()
 
 
 def _replay(request: web.Request, answer: store.Answer) -> web.Response:

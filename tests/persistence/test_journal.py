@@ -210,12 +210,16 @@ async def test_what_comes_along_is_stored_with_its_records_or_not_at_all(bed: Be
             loaded, held(hold, "A1"), house.placed(booking, hold, "A1"), along=[given(loaded, booking, email)]
         )
 
-    stale, fresh = await bed.begin(), await bed.begin()
+    stale, fresh, strange = [await bed.begin() for _ in range(3)]
     await bed.journal.acquire(stale.state.showtime_id)
     outcomes = await asyncio.gather(
-        sell(stale, "stale@example.org"), sell(fresh, "fresh@example.org"), return_exceptions=True
+        sell(stale, "stale@example.org"),
+        sell(fresh, "fresh@example.org"),
+        sell(strange, "half a pair \ud800"),
+        return_exceptions=True,
     )
-    assert [type(outcome) for outcome in outcomes] == [Deposed, Loaded]
+    assert [type(outcome) for outcome in outcomes] == [Deposed, Loaded, Rejected]
+    assert not bed.lost
     assert await bed.contacts() == ["fresh@example.org"]
 
 
